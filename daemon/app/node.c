@@ -1,0 +1,147 @@
+#include "app/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/home.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "link/routes.h"
+
+static void on_event(void *arg, int level, const char *kind, uint64_t peer, const char *segment, const char *text)
+{
+	const struct node *n = arg;
+	char mine[UNIT_TEXT_SIZE], theirs[UNIT_TEXT_SIZE];
+	const struct log_fields fields = { .unit = unit_text(n->settings.unit, mine),
+		                           .peer = peer ? unit_text(peer, theirs) : NULL,
+		                           .event = kind,
+		                           .segment = segment };
+
+	log_line((enum log_level)level, &fields, "%s: %s%s%s", kind, text, segment ? " " : "", segment ? segment : "");
+}
+
+int node_open(struct node *n, const char *home, struct err *err)
+{
+	*n = (struct node){ .lock = -1 };
+	int r = settings_read(home, &n->settings, err);
+	if (!r)
+		r = home_lock(home, &n->lock, err);
+	if (!r)
+		r = identity_read(&n->settings, &n->identity, err);
+	n->spool = path_join(home, HOME_SPOOL);
+	n->control_path = path_join(home, HOME_CONTROL);
+	if (!r && (!n->spool || !n->control_path))
+		r = err_set(err, ERR_NOMEM, "%s: out of memory", home);
+	if (!r)
+		r = file_make_folder(n->spool, 0700, err);
+	if (r)
+		return r;
+	const struct engine_options o = { .database = n->settings.database,
+		                          .make = true,
+		                          .identity = &n->identity,
+		                          .source = source_system(),
+		                          .seal_ms = n->settings.seal_ms,
+		                          .seal_max_ms = n->settings.seal_max_ms,
+		                          .urls = (const char *const *)n->settings.urls,
+		                          .event = on_event,
+		                          .arg = n };
+	return engine_open(&o, &n->engine, err);
+}
+
+static int start_server(struct node *n, struct err *err)
+{
+	const struct server_options o = { .listen = n->settings.listen, .identity = &n->identity, .spool = n->spool,
+		                          .routes = routes_link, .ledger = n->ledger, .source = source_system() };
+
+	return n->settings.listen ? server_start(&o, &n->server, err) : 0;
+}
+
+static int start_uplink(struct node *n, struct err *err)
+{
+	const struct settings *s = &n->settings;
+	const struct uplink_options o = { .identity = &n->identity,
+		                          .ledger = n->ledger,
+		                          .urls = (const char *const *)s->upstream_urls,
+		                          .proxy = s->proxy,
+		                          .interval_s = s->interval_s,
+		                          .rate_kbps = s->rate_kbps,
+		                          .window_from = s->window_from,
+		                          .window_until = s->window_until,
+		                          .spool = n->spool,
+		                          .source = source_system() };
+
+	return s->has_upstream && n->identity.chain.n > 1 ? uplink_start(&o, &n->uplink, err) : 0;
+}
+
+static int start_control(struct node *n, struct err *err)
+{
+	const struct control_options o = { .path = n->control_path, .ledger = n->ledger, .uplink = n->uplink,
+		                           .source = source_system() };
+
+	return control_start(&o, &n->control, err);
+}
+
+int node_start(struct node *n, struct err *err)
+{
+	int r = ledger_start(n->engine, n->settings.database, &n->ledger, err);
+
+	if (!r)
+		r = start_server(n, err);
+	if (!r)
+		r = start_uplink(n, err);
+	if (!r)
+		r = start_control(n, err);
+	return r;
+}
+
+void node_close(struct node *n)
+{
+	/* First the ledger, so that every job has been answered; then those who could still give it one. */
+	ledger_stop(n->ledger);
+	control_stop(n->control);
+	uplink_stop(n->uplink);
+	server_stop(n->server);
+	ledger_release(n->ledger);
+	engine_close(n->engine);
+	identity_release(&n->identity);
+	settings_release(&n->settings);
+	fd_close(&n->lock);
+	free(n->spool);
+	free(n->control_path);
+	*n = (struct node){ .lock = -1 };
+}
+
+/* The lines of the second that the first does not have. */
+static void name_changes(const char *before, char *now)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(now, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		const char *at = strstr(before, line);
+		size_t length = strlen(line);
+		if (at && (at == before || at[-1] == '\n') && (at[length] == '\n' || !at[length]))
+			continue;
+		log_line(LOG_LEVEL_NOTICE, NULL, SETTINGS_FILE ": needs a restart: %s", line);
+	}
+}
+
+void node_reload(struct node *n)
+{
+	_cleanup_(buf_release) struct buf before = { 0 }, now = { 0 };
+	struct settings s;
+	struct err e = { 0 };
+
+	if (settings_read(n->settings.home, &s, &e)) {
+		log_line(LOG_LEVEL_ERROR, NULL, "%s; going on as before", e.text);
+		return;
+	}
+	settings_put(&n->settings, &before);
+	settings_put(&s, &now);
+	settings_release(&s);
+	if (slice_equal(buf_slice(&before), buf_slice(&now)))
+		log_line(LOG_LEVEL_INFO, NULL, SETTINGS_FILE ": nothing has changed");
+	else
+		name_changes(buf_text(&before), (char *)(uintptr_t)buf_text(&now));
+	uplink_poke(n->uplink);
+}

@@ -1,0 +1,166 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+static int file_err(struct err *err, const char *verb, const char *path)
+{
+	int cause = errno;
+	int code = cause == ENOENT ? ERR_NOT_FOUND : cause == ENOSPC || cause == EDQUOT ? ERR_FULL : ERR_IO;
+
+	return err_set(err, code, "%s: cannot %s: %s", path, verb, strerror(cause));
+}
+
+static int no_memory(struct err *err, const char *path)
+{
+	return err_set(err, ERR_NOMEM, "%s: out of memory", path);
+}
+
+void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+char *path_join(const char *folder, const char *name)
+{
+	if (name[0] == '/')
+		return strdup(name);
+	size_t n = strlen(folder);
+	return text_printf("%s%s%s", folder, n && folder[n - 1] != '/' ? "/" : "", name);
+}
+
+bool file_exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+/* Reads fd to its end; one byte more than `most` is enough to know that it is too large. */
+static int read_all(int fd, const char *path, size_t most, struct buf *ret, struct err *err)
+{
+	for (;;) {
+		size_t want = MIN((size_t)64 << 10, most - ret->n + 1), before = ret->n;
+		uint8_t *to = buf_reserve(ret, want);
+		if (!to)
+			return no_memory(err, path);
+		ssize_t n = read(fd, to, want);
+		ret->n = before + (n > 0 ? (size_t)n : 0);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return file_err(err, "read", path);
+		if (ret->n > most)
+			return err_set(err, ERR_LIMIT, "%s: larger than the %zu bytes allowed", path, most);
+	}
+}
+
+int file_read(const char *path, size_t most, struct buf *ret, struct err *err)
+{
+	_cleanup_(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_(buf_release) struct buf content = { 0 };
+
+	if (fd < 0)
+		return file_err(err, "open", path);
+	if (most == SIZE_MAX)
+		most--;
+	int r = read_all(fd, path, most, &content, err);
+	if (r)
+		return r;
+	content.cap = ret->cap;
+	free(ret->p);
+	*ret = content;
+	content = (struct buf){ 0 };
+	return 0;
+}
+
+static int write_all(int fd, struct slice content)
+{
+	for (size_t done = 0; done < content.n;) {
+		ssize_t n = write(fd, content.p + done, content.n - done);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static int sync_folder_of(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(free_pointer) char *folder = slash ? strndup(path, MAX((size_t)(slash - path), 1u)) : strdup(".");
+
+	if (!folder)
+		return no_memory(err, path);
+	_cleanup_(fd_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return file_err(err, "sync the folder", folder);
+	return 0;
+}
+
+int file_write(const char *path, struct slice content, mode_t mode, struct err *err)
+{
+	_cleanup_(free_pointer) char *temporary = text_printf("%s.XXXXXX", path);
+
+	if (!temporary)
+		return no_memory(err, path);
+	_cleanup_(fd_close) int fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return file_err(err, "write", path);
+	if (fchmod(fd, mode) < 0 || write_all(fd, content) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0) {
+		int r = file_err(err, "write", path);
+		unlink(temporary);
+		return r;
+	}
+	return sync_folder_of(path, err);
+}
+
+int file_make_folder(const char *path, mode_t mode, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0) {
+		/* The mode is the caller's decision, not the umask's. */
+		if (chmod(path, mode) < 0)
+			return file_err(err, "set the mode", path);
+		return sync_folder_of(path, err);
+	}
+	if (errno != EEXIST || stat(path, &st) < 0)
+		return file_err(err, "make the folder", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_IO, "%s: exists and is no folder", path);
+	return 0;
+}
+
+int file_remove(const char *path, struct err *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return file_err(err, "remove", path);
+	return 0;
+}
+
+int file_lock(const char *path, int *ret_fd, struct err *err)
+{
+	_cleanup_(fd_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return file_err(err, "open", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return err_set(err, ERR_BUSY, "%s: held by another process", path);
+		return file_err(err, "lock", path);
+	}
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}

@@ -1,0 +1,113 @@
+/* Policy check: the line of what is wrong, what this version does not enforce, and the three checks in order. */
+#include <string.h>
+
+#include "ctl/policy_read.h"
+#include "ctl/policy_text.h"
+#include "store/ddl.h"
+
+int policy_blame(const struct policy *p, const char *path, const struct policy_where *where, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	struct policy_node *root;
+	uint32_t line = 1;
+	if (policy_text_scan(path, p->text, &a, &root, NULL, NULL) == 0 && root->first != NULL) {
+		const struct policy_node *n = root->first, *inner;
+		line = n->line;
+		if (where->reg != NULL && (inner = policy_text_find(n, "register", where->reg)) != NULL)
+			n = inner;
+		line = n->line;
+		if (where->kind != NULL && (inner = policy_text_find(n, where->kind, where->name)) != NULL)
+			line = inner->line;
+	}
+	return err_prefix(err, "%s:%u: ", path, line);
+}
+
+/* When a row of the table speaks: always, or by the value that was read. */
+enum when { ALWAYS, UNLESS_VILLAGE, WHEN_VIA };
+
+/* What is read and signed but not enforced yet.  An issue that adds one takes its row away. */
+static const struct unsupported {
+	const char *path, *what;
+	enum when when;
+	unsigned allow;
+} table[] = {
+	{ "policy/expires", "expires", ALWAYS, 0 },
+	{ "policy/parameter", "parameter", ALWAYS, 0 },
+	{ "policy/report", "report", ALWAYS, 0 },
+	{ "policy/calendar", "calendar", ALWAYS, 0 },
+	{ "policy/codes", "codes", ALWAYS, 0 },
+	{ "policy/delegate", "delegate", ALWAYS, 0 },
+	{ "policy/revoke", "revoke", ALWAYS, 0 },
+	{ "policy/register/unit", "unit = via", WHEN_VIA, 0 },
+	{ "policy/register/floor", "a floor other than village", UNLESS_VILLAGE, 0 },
+	{ "policy/register/local", "local", ALWAYS, 0 },
+	{ "policy/register/identity", "identity", ALWAYS, 0 },
+	{ "policy/register/publish", "publish", ALWAYS, 0 },
+	{ "policy/register/retention", "retention", ALWAYS, 0 },
+	{ "policy/register/rule", "rule", ALWAYS, 0 },
+	{ "policy/register/deadline", "deadline", ALWAYS, 0 },
+	{ "policy/register/group/propose", "propose", ALWAYS, POLICY_ALLOW_PROPOSE },
+	{ "policy/register/group/lock", "lock", ALWAYS, 0 },
+	{ "policy/register/group/lock_say", "lock_say", ALWAYS, 0 },
+	{ "policy/register/group/on_conflict", "on_conflict", ALWAYS, 0 },
+};
+
+static const struct unsupported *unsupported(const struct policy *p, const struct policy_node *n,
+					     unsigned allow)
+{
+	char path[120];
+	policy_text_path(n, path, sizeof(path));
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const struct unsupported *u = &table[i];
+		if ((u->allow & allow) != 0 || strcmp(u->path, path) != 0)
+			continue;
+		const struct policy_register *r =
+			u->when != ALWAYS ? policy_register(p, n->parent->title) : NULL;
+		if (u->when == ALWAYS ||
+		    (r != NULL && (u->when == WHEN_VIA ? r->unit_source == UNIT_VIA : r->floor != VILLAGE)))
+			return u;
+	}
+	return NULL;
+}
+
+int policy_unsupported(const struct policy *p, const char *path, unsigned allow, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	struct policy_node *root;
+	int code = policy_text_scan(path, p->text, &a, &root, NULL, err);
+	const struct policy_node *n = code == 0 ? root->first : NULL;
+	while (n != NULL) {
+		const struct unsupported *u = unsupported(p, n, allow);
+		if (u != NULL)
+			return err_set(err, ERR_POLICY,
+				       "%s:%u: %s is not enforced by this version of terraced; take it out, "
+				       "or wait for "
+				       "a newer one",
+				       path, n->line, u->what);
+		/* In the order of the text: down, else along, else up and along. */
+		if (n->first != NULL) {
+			n = n->first;
+			continue;
+		}
+		while (n != NULL && n->next == NULL)
+			n = n->parent;
+		if (n != NULL)
+			n = n->next;
+	}
+	return code;
+}
+
+int policy_check(const char *path, unsigned allow, struct arena *a, struct policy *ret, struct err *err)
+{
+	struct policy_where where;
+	struct policy p;
+	int code = policy_read(path, a, &p, err);
+	if (code != 0 || (code = policy_unsupported(&p, path, allow, err)) != 0)
+		return code;
+	if ((code = ddl_check(&p, &where, err)) != 0) {
+		policy_blame(&p, path, &where, err);
+		return code;
+	}
+	*ret = p;
+	return 0;
+}

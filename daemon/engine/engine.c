@@ -1,0 +1,284 @@
+/* Engine: opening, transactions, the tree around it, events, what is due. */
+#include "engine/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/lists.h"
+#include "engine/merge.h"
+
+int64_t now_ms(struct engine *e)
+{
+	return e->source.wall_ms(e->source.arg);
+}
+
+int64_t steady_ms(struct engine *e)
+{
+	return e->source.steady_ms(e->source.arg);
+}
+
+int64_t engine_tree_time(struct engine *e)
+{
+	if (e->parent == UNIT_NONE)
+		return now_ms(e) / 1000;
+	return e->tree_s == 0 ? 0 : e->tree_s + (steady_ms(e) - e->tree_steady_ms) / 1000;
+}
+
+void event(struct engine *e, int level, const char *kind, uint64_t peer, const char *segment, const char *format, ...)
+{
+	char text[700];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (level <= LOG_LEVEL_INFO && e->db != NULL)
+		event_put(e->db, now_ms(e), level, kind, peer, segment, text, NULL);
+	if (e->options.event != NULL)
+		e->options.event(e->options.arg, level, kind, peer, segment, text);
+}
+
+/* ---- counters: one row of terrace_meta */
+
+static void counters_put(struct engine *e, struct buf *b)
+{
+	buf_put_varint(b, 1);
+	marks_put(b, &e->met);
+	buf_put_varint(b, e->sealed);
+	buf_put_u32(b, e->epoch);
+	buf_put_u32(b, e->former);
+	buf_put_u8(b, e->ready);
+	buf_put_varint(b, (uint64_t)engine_tree_time(e));
+}
+
+static int counters_get(struct engine *e, struct err *err)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct reader r;
+	bool found;
+	int rc = meta_get(e->db, "counters", &b, &found, err);
+
+	if (rc != 0 || !found)
+		return rc;
+	r = reader_of(buf_slice(&b));
+	if (read_varint(&r) != 1)
+		r.bad = true;
+	marks_get(&r, &e->met);
+	e->sealed = read_varint(&r);
+	e->epoch = read_u32(&r);
+	e->former = read_u32(&r);
+	e->ready = e->ready || read_u8(&r);
+	if (e->tree_s == 0) {
+		e->tree_s = (int64_t)read_varint(&r);
+		e->tree_steady_ms = steady_ms(e);
+	}
+	return r.bad ? err_set(err, ERR_DAMAGED, "%s: the node's counters are damaged; restore a backup", e->db->path) : 0;
+}
+
+int engine_begin(struct engine *e, struct err *err)
+{
+	if (atomic_load(&e->stopping))
+		return err_set(err, ERR_STOPPING, "stopping");
+	return db_begin(e->db, err);
+}
+
+int engine_commit(struct engine *e, struct err *err)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	int rc = state_flush(e->state, err);
+
+	counters_put(e, &b);
+	if (rc == 0)
+		rc = meta_put(e->db, "counters", buf_slice(&b), err);
+	if (rc == 0)
+		rc = db_commit(e->db, err);
+	if (rc != 0)
+		engine_rollback(e);
+	return rc;
+}
+
+void engine_rollback(struct engine *e)
+{
+	if (!e->db->in_transaction && sqlite3_get_autocommit(e->db->sql) == 0)
+		return;
+	db_rollback(e->db);
+	state_forget(e->state);
+	lists_forget(e->lists);
+	e->fresh = e->fresh || e->epoch == 0;
+	if (e->epoch != 0) {
+		uint32_t epoch = e->epoch;
+
+		counters_get(e, NULL);
+		if (e->epoch != epoch)           /* the epoch opened in what was rolled back never was */
+			e->fresh = true;
+	}
+}
+
+void engine_guard(struct engine **e)
+{
+	if (*e != NULL && (*e)->db->in_transaction)
+		engine_rollback(*e);
+}
+
+/* ---- the tree around */
+
+int engine_reload_children(struct engine *e, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(e->db, SQL_CHILDREN, err);
+	uint32_t room = 0, n = 0;
+	uint64_t *units = NULL;
+	int rc;
+
+	if (q == NULL)
+		return ERR_DB;
+	while ((rc = db_step(e->db, q, err)) > 0) {
+		if (n == room) {
+			uint64_t *more = realloc(units, (room = room == 0 ? 32 : room * 2) * sizeof *units);
+
+			if (more == NULL) {
+				free(units);
+				sqlite3_reset(q);
+				return err_set(err, ERR_NOMEM, "reading the children: memory is short");
+			}
+			units = more;
+		}
+		units[n++] = read_unsigned(q, 0);
+	}
+	sqlite3_reset(q);
+	free(e->children);
+	e->children = units;
+	e->nchildren = n;
+	return rc < 0 ? ERR_DB : 0;
+}
+
+static bool is_child(struct engine *e, uint64_t unit)
+{
+	uint32_t low = 0, high = e->nchildren;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (e->children[mid] == unit)
+			return true;
+		if (e->children[mid] < unit)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+uint64_t child_towards(struct engine *e, uint64_t unit)
+{
+	if (e->nchildren == 0 || unit == e->unit || !unit_contains(e->unit, unit))
+		return UNIT_NONE;
+	for (enum level l = e->level + 1; l <= unit_level(unit); l++)
+		if (is_child(e, unit_at(unit, l)))
+			return unit_at(unit, l);
+	return UNIT_NONE;
+}
+
+int engine_reload_catalog(struct engine *e, struct err *err)
+{
+	struct catalog *c = NULL;
+	int rc = catalog_load(e->db, &c, err);
+
+	if (rc != 0)
+		return rc;
+	state_flush(e->state, err);
+	state_forget(e->state);
+	table_forget(e->table);
+	lists_forget(e->lists);
+	catalog_release(e->catalog);
+	e->catalog = c;
+	if (!e->db->read_only && c->nentries > 0)
+		rc = list_learn(e, c->entries, c->nentries, err);
+	return rc;
+}
+
+/* ---- open and close */
+
+static int check_owner(struct engine *e, struct err *err)
+{
+	int64_t unit = meta_number(e->db, "unit", 0);
+
+	if (unit == 0)
+		return meta_put_number(e->db, "unit", (int64_t)e->unit, err);
+	if ((uint64_t)unit != e->unit)
+		return err_set(err, ERR_CONFIG, "%s belongs to unit %012llu, not %012llu; name the right database",
+		               e->db->path, (unsigned long long)unit, (unsigned long long)e->unit);
+	return 0;
+}
+
+int engine_open(const struct engine_options *o, struct engine **ret, struct err *err)
+{
+	struct engine *e = calloc(1, sizeof *e);
+	int rc;
+
+	if (e == NULL)
+		return err_set(err, ERR_NOMEM, "opening the engine: memory is short");
+	e->options = *o;
+	e->id = o->identity;
+	e->unit = e->id->unit;
+	e->level = unit_level(e->unit);
+	e->parent = e->id->parent;
+	e->source = o->source;
+	e->epochs = (struct epochs){epoch_former, e};
+	e->fresh = true;
+	e->ready = e->parent == UNIT_NONE;
+	e->hello_due = e->parent != UNIT_NONE;
+	e->schema_version = -1;
+	rc = db_open(o->database, o->make ? DB_MAKE : DB_WRITE, &e->db, err);
+	if (rc == 0)
+		rc = state_open(e->db, &e->state, err);
+	if (rc == 0)
+		rc = table_open(e->db, &e->table, err);
+	if (rc == 0)
+		rc = lists_open(&e->lists, err);
+	if (rc == 0)
+		rc = check_owner(e, err);
+	if (rc == 0)
+		rc = counters_get(e, err);
+	if (rc == 0)
+		rc = engine_reload_children(e, err);
+	if (rc == 0)
+		rc = engine_reload_catalog(e, err);
+	if (rc != 0) {
+		engine_close(e);
+		return rc;
+	}
+	*ret = e;
+	return 0;
+}
+
+void engine_close(struct engine *e)
+{
+	if (e == NULL)
+		return;
+	if (e->db != NULL)
+		db_rollback(e->db);
+	catalog_release(e->catalog);
+	lists_close(e->lists);
+	table_close(e->table);
+	state_close(e->state);
+	db_close(e->db);
+	free(e->children);
+	free(e);
+}
+
+void engine_stop(struct engine *e)
+{
+	atomic_store(&e->stopping, true);
+}
+
+void identity_release(struct identity *i)
+{
+	sign_key_release(&i->sign);
+	if (i->tls_key_pem.p != NULL)
+		bytes_wipe(i->tls_key_pem.p, i->tls_key_pem.room);
+	buf_release(&i->tls_key_pem);
+	buf_release(&i->chain_pem);
+}

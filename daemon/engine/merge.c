@@ -1,0 +1,607 @@
+/* Merge: a payload that came, change by change, into what is held.  Verdicts are the rule's; this file carries
+ * them out (authority.md, What follows each verdict). */
+#include "engine/merge.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+/* ---- what the rule asks */
+
+static enum mode ask_mode(void *arg, uint64_t policy, uint32_t group, enum right right, enum level level)
+{
+	struct merging *m = arg;
+
+	return list_mode(m->e, policy, m->reg, group, right, level);
+}
+
+static int reported_load(struct merging *m, uint64_t author)
+{
+	sqlite3_stmt *q = db_statement(m->e->db, SQL_REPORTED, NULL);
+	uint32_t room = 64;
+
+	m->reported = (struct reported){.author = author};
+	m->reported.marks = arena_array(&m->pass, room, sizeof *m->reported.marks);
+	m->reported.lists = arena_array(&m->pass, room, sizeof *m->reported.lists);
+	if (q == NULL || m->reported.marks == NULL || m->reported.lists == NULL)
+		return -1;
+	bind_u64(q, 1, author);
+	while (m->reported.n < room && db_step(m->e->db, q, NULL) > 0) {
+		m->reported.marks[m->reported.n] = (struct mark){read_unsigned(q, 0), (uint32_t)sqlite3_column_int64(q, 1)};
+		m->reported.lists[m->reported.n++] = read_unsigned(q, 2);
+	}
+	sqlite3_reset(q);
+	return 0;
+}
+
+static bool ask_outdated(void *arg, const struct version *v)
+{
+	struct merging *m = arg;
+
+	if (m->reported.author != v->unit && reported_load(m, v->unit) != 0)
+		return false;
+	for (uint32_t i = 0; i < m->reported.n; i++)
+		if (m->reported.lists[i] != v->policy && list_older(m->e, v->policy, m->reported.lists[i]) &&
+		    mark_seen(m->reported.marks[i], version_mark(v), &m->e->epochs))
+			return true;
+	return false;
+}
+
+static enum why ask_failing(void *arg, const struct row *row, const struct value *value, const char **ret_say)
+{
+	(void)arg;
+	(void)row;
+	(void)value;
+	*ret_say = NULL;
+	return WHY_NONE;                         /* locks and rules: `policy check` refuses them until they are enforced */
+}
+
+static const struct cell *ask_defaults(void *arg, uint32_t group, uint32_t *ret_n)
+{
+	struct merging *m = arg;
+	const struct group *g = group < m->reg->ngroups ? m->reg->groups[group] : NULL;
+	struct cell *cells;
+
+	*ret_n = 0;
+	if (g == NULL)
+		return NULL;
+	cells = arena_array(&m->row, g->ncolumns + 1, sizeof *cells);
+	if (cells == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < g->ncolumns; i++)
+		cells[i] = g->columns[i]->fallback;
+	*ret_n = g->ncolumns;
+	return cells;
+}
+
+static void begin(struct merging *m, struct engine *e, const struct arrival *from, struct counts *counts)
+{
+	merging_begin(m, e, from, counts);
+	m->context = (struct rule_context){.unit = e->unit, .below = from->below, .whole_row = from->state || !from->below,
+	                                   .epochs = &e->epochs, .mode = ask_mode, .outdated = ask_outdated,
+	                                   .failing = ask_failing, .defaults = ask_defaults, .arg = m};
+}
+
+/* ---- one value */
+
+static int answer(struct merging *m, struct merging_row *row, const struct value *v, const struct verdict *verdict,
+                  struct err *err)
+{
+	static const struct marks nothing;
+	const struct group_state *g = row_group(row->held.row, v->group, v->life);
+	const struct value *h = g != NULL ? g->decision : NULL;
+	struct marks joined = marks_join(h != NULL ? &h->v->marks : &nothing, &v->v->marks);
+	const struct cell *defaults;
+	struct value *ruling;
+	struct mark own;
+	uint32_t n = 0;
+	int rc = mint_mark(m->e, &joined, &own, err);
+
+	if (rc != 0)
+		return rc;
+	defaults = v->group == GROUP_ROW ? NULL : ask_defaults(m, v->group, &n);
+	ruling = rule_ruling(row->held.row, v, verdict->name == VERDICT_REVIVE, m->e->unit, own, m->e->catalog->list, defaults,
+	                     n, &m->row);
+	if (ruling == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
+	return merging_own(m, row, ruling, NULL, err);
+}
+
+/* Displaced by a ruling against another write: this node's own value once more, on top. */
+static int once_more(struct merging *m, struct merging_row *row, const struct verdict *verdict, struct err *err)
+{
+	const struct value *lost = verdict->losers[0], *ruling = verdict->value;
+	bool acting = false;
+	enum right right = lost->group != GROUP_ROW ? RIGHT_GROUP : lost->alive ? RIGHT_CREATE : RIGHT_DELETE;
+	const struct value *d = row->held.row->row.decision;
+	enum mode mode = own_mode(m->e, m->reg, d->row_unit, lost->group, right, &acting);
+	struct value *again;
+	struct mark own;
+	int rc;
+
+	if (mode == MODE_READ)
+		return 0;
+	rc = mint_mark(m->e, &ruling->v->marks, &own, err);
+	if (rc != 0)
+		return rc;
+	again = merging_value(m, ruling, lost->group, lost->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
+	if (again == NULL)
+		return ERR_NOMEM;
+	again->alive = lost->alive;
+	again->row_unit = lost->row_unit;
+	again->cells = lost->cells;
+	again->ncells = lost->ncells;
+	again->present = lost->present;
+	if (lost->group == GROUP_ROW && !lost->alive) {
+		((struct version *)(uintptr_t)again->v)->saw = lost->v->saw;
+		((struct version *)(uintptr_t)again->v)->nsaw = lost->v->nsaw;
+	}
+	return merging_own(m, row, again, NULL, err);
+}
+
+static void count(struct counts *c, enum verdict_name name)
+{
+	switch (name) {
+	case VERDICT_OLD: c->old++; break;
+	case VERDICT_TAKE: c->taken++; break;
+	case VERDICT_TAKE_OVER: c->taken_over++; break;
+	case VERDICT_DIVERT: c->diverted++; break;
+	case VERDICT_KEEP: c->kept++; break;
+	case VERDICT_REFUSE: case VERDICT_REVIVE: c->refused++; break;
+	case VERDICT_ASIDE: c->aside++; break;
+	case VERDICT_PASS: c->passed++; break;
+	default: c->asked++; break;
+	}
+}
+
+/* The weight of a verdict where a change of several values is counted once. */
+static int weight(enum verdict_name name)
+{
+	static const int of[VERDICTS] = {[VERDICT_OLD] = 0, [VERDICT_PASS] = 1, [VERDICT_TAKE] = 2, [VERDICT_ASIDE] = 3,
+	                                 [VERDICT_DIVERT] = 4, [VERDICT_TAKE_OVER] = 5, [VERDICT_KEEP] = 6,
+	                                 [VERDICT_REVIVE] = 7, [VERDICT_REFUSE] = 8, [VERDICT_NEED] = 9,
+	                                 [VERDICT_BAD_STATE] = 10};
+
+	return of[name];
+}
+
+static int merge_value(struct merging *m, struct merging_row *row, const struct value *v, enum verdict_name *worst,
+                       struct err *err)
+{
+	struct engine *e = m->e;
+	bool child = m->from->below, state = m->from->state;
+	struct verdict verdict;
+	int rc = 0;
+
+	if (v->v->ruling && !row->held.has_cells)
+		rc = held_cells(e->table, &row->held, &m->row, err);
+	if (rc != 0)
+		return rc;
+	rule_decide(row->held.row, v, &m->context, &m->row, &verdict);
+	if ((verdict.nlosers > 0 || verdict.name == VERDICT_REFUSE || verdict.name == VERDICT_ASIDE) && !row->held.has_cells) {
+		rc = held_cells(e->table, &row->held, &m->row, err);
+		if (rc != 0)
+			return rc;
+		rule_decide(row->held.row, v, &m->context, &m->row, &verdict);
+	}
+	if (m->row.failed)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
+	mint_meet(e, &v->v->marks);
+	if (weight(verdict.name) >= weight(*worst))
+		*worst = verdict.name;
+	switch (verdict.name) {
+	case VERDICT_BAD_STATE:
+		return err_set(err, ERR_BAD_STATE, "%s: register %s: a row of a unit that its author does not stand above",
+		               m->from->name, m->reg->name);
+	case VERDICT_NEED:
+		if (child)
+			rc = need_add(e->db, m->from->peer, m->reg->name, row->held.key_cell, now_ms(e), err);
+		return rc;
+	case VERDICT_PASS:
+		if (!(state && child))
+			return 0;                /* a delta was relayed already; a state is kept until it has gone up */
+		row->up = 1;
+		break;
+	default:
+		break;
+	}
+	if (verdict.why == WHY_FORGED_RULING)
+		event(e, LOG_LEVEL_ERROR, "alarm", m->from->peer, m->from->name, "forged-ruling in register %s", m->reg->name);
+	rc = merging_accept(m, row, verdict.value, &verdict, err);
+	if (rc != 0)
+		return rc;
+	if (verdict.name == VERDICT_REFUSE || verdict.name == VERDICT_REVIVE)
+		return answer(m, row, verdict.value, &verdict, err);
+	if (verdict.name == VERDICT_KEEP && (!child || v->group == GROUP_ROW))
+		row->up = 1;
+	if (child && state && (verdict.name == VERDICT_TAKE || verdict.name == VERDICT_TAKE_OVER ||
+	                       verdict.name == VERDICT_DIVERT || verdict.name == VERDICT_ASIDE || verdict.name == VERDICT_KEEP))
+		row->up = 1;                     /* state goes on as state */
+	if (!child && m->from->peer != UNIT_NONE && rule_once_more(&verdict, e->unit))
+		return once_more(m, row, &verdict, err);
+	return 0;
+}
+
+/* ---- one change */
+
+static int check_change(struct merging *m, const struct change *c, struct err *err)
+{
+	const struct arrival *from = m->from;
+
+	if (!from->below)
+		return 0;
+	if (!from->state && !unit_contains(from->header->author, c->unit) && !(m->reg->policy->unit_source == UNIT_ALL))
+		return err_set(err, ERR_SCOPE, "%s: register %s has a row of unit %012llu, which is not below its author %012llu",
+		               from->name, m->reg->name, (unsigned long long)c->unit, (unsigned long long)from->header->author);
+	for (uint32_t i = 0; i < c->nparts; i++) {
+		const struct version *v = c->parts[i].version;
+		enum bad_mark bad = marks_bad(&v->marks, m->e->level, &m->e->met);
+
+		if (!from->state && v->unit != from->header->author)
+			return err_set(err, ERR_SCOPE, "%s: register %s: a value of unit %012llu in a delta of %012llu", from->name,
+			               m->reg->name, (unsigned long long)v->unit, (unsigned long long)from->header->author);
+		if (bad != MARK_GOOD)
+			return err_set(err, ERR_BAD_MARK, "%s: register %s: a mark %s that this node has not met", from->name,
+			               m->reg->name, bad == MARK_ABOVE ? "of its own level or above it" : "far in the future");
+	}
+	return 0;
+}
+
+/* A tombstone or marker that the sender has dropped goes here too, where it is the same and nothing waits. */
+static int take_gone(struct merging *m, struct merging_row *row, const struct change *c, struct err *err)
+{
+	const struct value *d = row->held.row->row.decision;
+
+	if (d == NULL || c->nparts == 0 || row->stood || dirty_has(m->e->db, m->e->parent, m->reg, row->held.key_cell) ||
+	    !ident_equal(version_ident(d->v), version_ident(c->parts[0].version)))
+		return 0;
+	for (uint32_t i = 0; i < m->e->nchildren; i++)
+		if (dirty_has(m->e->db, m->e->children[i], m->reg, row->held.key_cell))
+			return 0;
+	return state_delete(m->e->state, &row->held, m->e->unit, err);
+}
+
+static bool speaks_of(const struct payload *p, const struct change *c, const struct part *part, const struct reg *r,
+                      uint32_t g)
+{
+	if (g == GROUP_ROW || part->group == PART_ROW)
+		return g == GROUP_ROW && part->group == PART_ROW;
+	return r->groups[g] != NULL && slice_equal(p->registers[c->reg].groups[part->group].name, slice_of(r->groups[g]->name));
+}
+
+/* What a child tells of a row that is less than what is held here is answered by what is held. */
+static void less_is_answered(struct merging *m, struct merging_row *row, const struct payload *p, const struct change *c)
+{
+	const struct life_state *l = row_current(row->held.row);
+	const struct value *d = row->held.row->row.decision;
+	uint64_t groups = 0, child = m->from->peer;
+
+	for (uint32_t g = 0; d != NULL && g < row->held.row->ngroups; g++) {
+		const struct group_state *gs = g == 0 ? &row->held.row->row : &l->groups[g];
+		bool told = gs->decision == NULL && gs->proposals == NULL;
+
+		for (uint32_t i = 0; i < c->nparts && !told; i++)
+			told = gs->proposals == NULL && speaks_of(p, c, &c->parts[i], m->reg, g) &&
+			       ident_equal(version_ident(c->parts[i].version), version_ident(gs->decision->v));
+		if (!told)
+			groups |= UINT64_C(1) << g;
+	}
+	for (int i = 0; i < 2 && groups != 0; i++)
+		if (row->down[i] == child || row->down[i] == UNIT_NONE) {
+			row->down[i] = child;
+			row->groups[i] |= groups | 1;
+			return;
+		}
+}
+
+static int merge_change(struct merging *m, const struct payload *p, const struct change *c, struct err *err)
+{
+	struct engine *e = m->e;
+	struct slice name = p->registers[c->reg].name;
+	struct reg *r = catalog_register(e->catalog, name);
+	struct merging_row row;
+	enum verdict_name worst = VERDICT_OLD;
+	int rc;
+
+	if (r == NULL)
+		return err_set(err, ERR_SCHEMA, "%s: register %.*s is not known here yet; its policy is on the way", m->from->name,
+		               (int)name.n, (const char *)name.p);
+	if (c->key.n != r->nkey)
+		return err_set(err, ERR_FORMAT, "%s: register %s has keys of %u columns, this change has %u", m->from->name,
+		               r->name, r->nkey, c->key.n);
+	m->reg = r;
+	rc = check_change(m, c, err);
+	if (rc == 0)
+		rc = merging_load(m, r, c->key, &row, err);
+	if (rc == 0 && c->flags & CHANGE_NOT_HELD) {
+		rc = need_done(e->db, m->from->peer, r->name, row.held.key_cell, err);
+		m->counts->old++;
+		return rc;
+	}
+	if (rc == 0 && c->flags & CHANGE_GONE) {
+		m->counts->old++;
+		return take_gone(m, &row, c, err);
+	}
+	if (rc == 0 && m->from->state && m->from->below)
+		rc = need_done(e->db, m->from->peer, r->name, row.held.key_cell, err);
+	/* Group row first: what the groups' values say of a life is judged by it. */
+	for (int pass = 0; pass < 2 && rc == 0; pass++)
+		for (uint32_t i = 0; i < c->nparts && rc == 0; i++) {
+			struct value *v;
+
+			if ((c->parts[i].group == PART_ROW) != (pass == 0))
+				continue;
+			v = arena_alloc(&m->row, sizeof *v);
+			if (v == NULL)
+				return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+			rc = wire_value(e, p, c, &c->parts[i], r, &m->row, v, err);
+			if (rc == 0)
+				rc = merge_value(m, &row, v, &worst, err);
+		}
+	if (rc == 0 && m->from->state && m->from->below)
+		less_is_answered(m, &row, p, c);
+	if (rc == 0)
+		rc = merging_end_row(m, &row, err);
+	count(m->counts, worst);
+	return rc;
+}
+
+/* ---- the payload, in passes: rows that break a foreign key go to quarantine with what depends on them */
+
+static int find_breaking(struct merging *m, struct touched **waiting, struct arena *keep, bool *ret_found, struct err *err)
+{
+	*ret_found = false;
+	for (const struct touched *t = m->touched; t != NULL; t = t->next) {
+		struct touched *w;
+		bool known = false;
+		struct err say;
+		int rc = table_keys(m->e->table, t->reg, t->key, t->deleted, &say);
+
+		if (rc == 0)
+			continue;
+		if (rc != ERR_REFUSED) {
+			if (err != NULL)
+				*err = say;
+			return rc;
+		}
+		for (w = *waiting; w != NULL && !known; w = w->next)
+			known = w->reg == t->reg && key_equal(w->key, t->key);
+		if (known)
+			continue;
+		w = arena_alloc(keep, sizeof *w);
+		if (w == NULL)
+			return err_set(err, ERR_NOMEM, "register %s: memory is short", t->reg->name);
+		*w = (struct touched){*waiting, t->reg, key_copy(keep, t->key), t->deleted};
+		*waiting = w;
+		*ret_found = true;
+	}
+	return 0;
+}
+
+static int one_pass(struct merging *m, const struct payload *p, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < p->nchanges && rc == 0; i++) {
+		arena_reset(&m->row);
+		rc = merge_change(m, p, &p->changes[i], err);
+		state_trim(m->e->state);
+		if (rc == 0 && (i & 63) == 0 && atomic_load(&m->e->stopping))
+			rc = err_set(err, ERR_STOPPING, "stopping");
+	}
+	return rc;
+}
+
+struct before {                          /* counters of the engine, to go back to */
+	struct marks met;
+	uint64_t sealed;
+	uint32_t epoch, former;
+	bool fresh;
+};
+
+int merge_payload(struct engine *e, const struct arrival *from, const struct payload *p, struct counts *ret,
+                  struct err *err)
+{
+	_cleanup_(arena_release) struct arena keep = {0};
+	struct touched *waiting = NULL;
+	struct before was = {e->met, e->sealed, e->epoch, e->former, e->fresh};
+	bool found = false;
+	int rc = 0;
+
+	for (int pass = 0; pass < 100; pass++) {
+		struct merging m;
+
+		memset(ret, 0, sizeof *ret);
+		begin(&m, e, from, ret);
+		m.waiting = waiting;
+		rc = db_savepoint(e->db, err);
+		if (rc == 0)
+			rc = one_pass(&m, p, err);
+		if (rc == 0)
+			rc = find_breaking(&m, &waiting, &keep, &found, err);
+		if (rc == 0 && !found)
+			rc = merging_end(&m, err);
+		merging_release(&m);
+		if (rc == 0 && !found)
+			return db_savepoint_release(e->db, err);
+		db_savepoint_rollback(e->db);
+		state_forget(e->state);
+		e->met = was.met;
+		e->sealed = was.sealed;
+		e->epoch = was.epoch;
+		e->former = was.former;
+		e->fresh = was.fresh;
+		if (rc != 0)
+			return rc;
+	}
+	return err_set(err, ERR_BUG, "%s: foreign keys never come to rest", from->name);
+}
+
+/* ---- quarantine */
+
+struct retrying {
+	struct arena arena;
+	uint32_t n, most;
+	struct { uint32_t reg; struct cell key; } *rows;
+};
+
+static int collect(void *arg, uint32_t reg, struct cell key)
+{
+	struct retrying *t = arg;
+
+	if (t->n == t->most)
+		return 1;
+	t->rows[t->n].reg = reg;
+	t->rows[t->n++].key = cell_copy(&t->arena, key);
+	return 0;
+}
+
+static int retry_row(struct engine *e, struct reg *r, struct cell key_cell, struct err *err)
+{
+	static const struct arrival self;
+	struct counts counts = {0};
+	struct merging_row row;
+	struct merging m;
+	struct key key;
+	int rc;
+
+	begin(&m, e, &self, &counts);
+	rc = key_from_column(key_cell, r->nkey, &m.row, &key, err);
+	if (rc == 0)
+		rc = merging_load(&m, r, key, &row, err);
+	if (rc == 0)
+		rc = merging_end_row(&m, &row, err);
+	if (rc == 0 && m.touched != NULL) {
+		rc = table_keys(e->table, r, key, m.touched->deleted, err);
+	}
+	merging_release(&m);
+	return rc;
+}
+
+int merge_retry(struct engine *e, uint32_t most, struct err *err)
+{
+	struct retrying t = {.most = most};
+	int rc;
+
+	t.rows = arena_array(&t.arena, most, sizeof *t.rows);
+	if (t.rows == NULL)
+		return err_set(err, ERR_NOMEM, "retrying quarantine: memory is short");
+	rc = quarantine_each(e->db, collect, &t, err);
+	for (uint32_t i = 0; rc == 0 && i < t.n; i++) {
+		struct reg *r = catalog_number(e->catalog, t.rows[i].reg);
+		struct err say = {0};
+
+		if (r == NULL)
+			continue;
+		rc = db_savepoint(e->db, err);
+		if (rc != 0)
+			break;
+		if (retry_row(e, r, t.rows[i].key, &say) == 0) {
+			rc = db_savepoint_release(e->db, err);
+		} else {
+			db_savepoint_rollback(e->db);
+			state_forget(e->state);
+			if (say.code != ERR_REFUSED)
+				rc = say.code;
+		}
+	}
+	arena_release(&t.arena);
+	return rc;
+}
+
+/* ---- a row as state */
+
+static bool add_values(struct state_builder *b, const struct reg *r, const struct group_state *g, bool open_only,
+                       struct ident life, struct part *parts, uint32_t *n)
+{
+	if (g->decision != NULL && !wire_part(b, r, g->decision, &parts[(*n)++]))
+		return false;
+	for (const struct slot *s = g->proposals; s != NULL; s = s->next) {
+		if (open_only && (!value_open(s->value, g) || !ident_equal(s->value->life, life)))
+			continue;
+		if (!wire_part(b, r, s->value, &parts[(*n)++]))
+			return false;
+	}
+	return true;
+}
+
+static uint32_t values_count(const struct row *row)
+{
+	uint32_t n = row->row.decision != NULL;
+
+	for (const struct slot *s = row->row.proposals; s != NULL; s = s->next)
+		n++;
+	for (const struct life_state *l = row->lives; l != NULL; l = l->next)
+		for (uint32_t g = 1; g < row->ngroups; g++) {
+			n += l->groups[g].decision != NULL;
+			for (const struct slot *s = l->groups[g].proposals; s != NULL; s = s->next)
+				n++;
+		}
+	return n;
+}
+
+int merge_state(struct engine *e, struct state_builder *b, struct reg *r, struct cell key_cell, uint64_t receiver, bool up,
+                uint64_t groups, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	const struct life_state *current;
+	const struct value *d;
+	struct change *c;
+	struct part *parts;
+	struct held h;
+	struct key key;
+	uint32_t reg = wire_register(e, b, r), n = 0;
+	bool ok = true, held_there;
+	int rc = reg == UINT32_MAX ? err_set(err, ERR_NOMEM, "register %s: memory is short", r->name) :
+	         key_from_column(key_cell, r->nkey, &a, &key, err);
+
+	if (rc == 0)
+		rc = state_load(e->state, r, key, &a, &h, err);
+	if (rc == 0)
+		rc = held_cells(e->table, &h, &a, err);
+	if (rc != 0)
+		return rc;
+	c = wire_change(b);
+	if (c == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	*c = (struct change){.reg = reg, .key = key_copy(b->arena, key), .unit = e->unit};
+	d = h.row->row.decision;
+	if (d == NULL) {
+		c->flags = CHANGE_NOT_HELD;
+		return 0;
+	}
+	c->unit = d->row_unit;
+	parts = arena_array(b->arena, values_count(h.row) + 1, sizeof *parts);
+	if (parts == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	current = row_current(h.row);
+	held_there = up || row_in_scope(r, d->row_unit, receiver);
+	if (!held_there) {                       /* a marker */
+		ok = wire_part(b, r, d, &parts[n++]);
+	} else {
+		ok = add_values(b, r, &h.row->row, !up, d->life, parts, &n);
+		for (const struct life_state *l = h.row->lives; l != NULL; l = l->next)
+			for (uint32_t g = 1; ok && g < h.row->ngroups; g++)
+				if ((up || (l == current && groups >> g & 1)) && r->groups[g] != NULL)
+					ok = add_values(b, r, &l->groups[g], !up, l->life, parts, &n);
+	}
+	c->parts = parts;
+	c->nparts = n;
+	return ok ? 0 : err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+}
+
+int merge_erase(struct engine *e, struct reg *r, struct cell key_cell, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct held h;
+	struct key key;
+	int rc = key_from_column(key_cell, r->nkey, &a, &key, err);
+
+	if (rc == 0)
+		rc = state_load(e->state, r, key, &a, &h, err);
+	if (rc != 0 || !h.exists || !(h.flags & STATE_ASIDE) || unit_contains(e->unit, h.unit) ||
+	    dirty_has(e->db, e->parent, r, key_cell))
+		return rc;
+	h.row->row.proposals = NULL;
+	return state_save(e->state, &h, e->unit, true, &a, err);
+}

@@ -1,0 +1,187 @@
+/* Tick: what is due between jobs.  An inotify event only starts the quiet time; a look at the log decides. */
+#include "base/log.h"
+#include "engine/merge.h"
+#include "store/terms.h"
+
+#define LOOK_MS 30000
+#define LOOK_AGAIN_MS 1000
+#define HASH_ROWS 2000u
+#define RETRY_MS 5000
+#define CHECKPOINT_MS 3000
+#define BROADCAST_MS 1000
+#define HELLO_MS 600000
+
+static void report(struct engine *e, const char *kind, int rc, const struct err *err)
+{
+	if (rc != 0 && rc != ERR_STOPPING && rc != ERR_BUSY)
+		event(e, LOG_LEVEL_ERROR, kind, UNIT_NONE, NULL, "%s", err->text);
+}
+
+/* Milliseconds until the log wants to be looked at again; 0 = now. */
+static int64_t look(struct engine *e, bool hint)
+{
+	int64_t now = steady_ms(e), last, quiet, longest;
+	struct err err = {0};
+	bool more = false;
+	int rc;
+
+	if (hint) {
+		e->hint_ms = now;
+		e->next_look_ms = MIN(e->next_look_ms, now + e->options.seal_ms);
+	}
+	if (now < e->next_look_ms)
+		return e->next_look_ms - now;
+	if (!log_pending(e->db)) {
+		e->log_first_ms = 0;
+		/* The event precedes the visible commit: once more after a second, then every 30. */
+		e->next_look_ms = now + (now - e->hint_ms < LOOK_AGAIN_MS ? LOOK_AGAIN_MS : LOOK_MS);
+		return e->next_look_ms - now;
+	}
+	last = log_last(e->db);
+	if (e->log_first_ms == 0)
+		e->log_first_ms = now;
+	if (last != e->log_last) {
+		e->log_last = last;
+		e->log_seen_ms = now;
+	}
+	/* An event tells the time of the newest write better than the look does. */
+	quiet = MIN(e->log_seen_ms, e->hint_ms != 0 ? e->hint_ms : e->log_seen_ms) + e->options.seal_ms;
+	longest = e->log_first_ms + e->options.seal_max_ms;
+	if (now < quiet && now < longest) {
+		e->next_look_ms = MIN(quiet, longest);
+		return e->next_look_ms - now;
+	}
+	rc = seal_log(e, &more, &err);
+	report(e, "seal", rc, &err);
+	if (rc == 0 && !more)
+		e->log_first_ms = 0;
+	e->next_look_ms = now + (rc != 0 ? LOOK_AGAIN_MS : more ? 0 : e->options.seal_ms);
+	return e->next_look_ms - now;
+}
+
+/* The application changed the schema: triggers are checked, and what they missed is found. */
+static int64_t schema(struct engine *e)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	sqlite3_stmt *q = db_statement(e->db, SQL_SCHEMA_VERSION, NULL);
+	int64_t version = q != NULL && db_step(e->db, q, NULL) > 0 ? sqlite3_column_int64(q, 0) : e->schema_version;
+	struct err err = {0};
+	int rc;
+
+	if (q != NULL)
+		sqlite3_reset(q);
+	if (version == e->schema_version)
+		return INT64_MAX;
+	rc = engine_begin(e, &err);
+	guard = e;
+	if (rc == 0)
+		rc = engine_reload_catalog(e, &err);
+	if (rc == 0)
+		rc = watch_install(e, true, &err);
+	if (rc == 0)
+		rc = engine_commit(e, &err);
+	report(e, "alarm", rc, &err);
+	if (rc == 0) {
+		q = db_statement(e->db, SQL_SCHEMA_VERSION, NULL);
+		if (q != NULL && db_step(e->db, q, NULL) > 0)
+			e->schema_version = sqlite3_column_int64(q, 0);
+		if (q != NULL)
+			sqlite3_reset(q);
+	}
+	return rc == 0 ? 0 : LOOK_AGAIN_MS;
+}
+
+static int64_t hash(struct engine *e)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	struct err err = {0};
+	uint64_t left = 0, before = terms_pending(e->state);
+	int rc;
+
+	if (before == 0 || log_pending(e->db))
+		return INT64_MAX;
+	rc = engine_begin(e, &err);
+	guard = e;
+	if (rc == 0)
+		rc = seal_empty(e, &err);
+	if (rc == 0)
+		rc = terms_hash(e->state, e->table, e->catalog, e->unit, HASH_ROWS, &left, &err);
+	if (rc == 0)
+		rc = engine_commit(e, &err);
+	report(e, "alarm", rc, &err);
+	return rc != 0 || left == before ? LOOK_AGAIN_MS : left > 0 ? 0 : INT64_MAX;
+}
+
+static int64_t retry(struct engine *e)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	int64_t now = steady_ms(e);
+	struct err err = {0};
+	int rc;
+
+	if (now < e->next_retry_ms)
+		return e->next_retry_ms - now;
+	e->next_retry_ms = now + RETRY_MS;
+	if (!quarantine_any(e->db))
+		return RETRY_MS;
+	rc = engine_begin(e, &err);
+	guard = e;
+	if (rc == 0)
+		rc = seal_empty(e, &err);
+	if (rc == 0)
+		rc = merge_retry(e, 500, &err);
+	if (rc == 0)
+		rc = engine_commit(e, &err);
+	report(e, "quarantine", rc, &err);
+	return RETRY_MS;
+}
+
+static int64_t checkpoint(struct engine *e)
+{
+	int64_t now = steady_ms(e);
+
+	if (now < e->next_checkpoint_ms)
+		return e->next_checkpoint_ms - now;
+	e->next_checkpoint_ms = now + CHECKPOINT_MS;
+	if (e->checkpointed == e->db->changes)
+		return INT64_MAX;
+	sqlite3_wal_checkpoint_v2(e->db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	e->checkpointed = e->db->changes;
+	return CHECKPOINT_MS;
+}
+
+static int64_t broadcasts(struct engine *e)
+{
+	int64_t now = steady_ms(e);
+	struct err err = {0};
+	int rc;
+
+	if (now < e->next_broadcast_ms)
+		return e->next_broadcast_ms - now;
+	e->next_broadcast_ms = now + BROADCAST_MS;
+	rc = broadcast_next(e, engine_tree_time(e), &err);
+	report(e, "policy", rc, &err);
+	return BROADCAST_MS;
+}
+
+int64_t engine_tick(struct engine *e, bool hint)
+{
+	int64_t wait = LOOK_MS;
+	struct err err = {0};
+	bool more = false;
+	int rc;
+
+	if (atomic_load(&e->stopping))
+		return LOOK_MS;
+	wait = MIN(wait, schema(e));
+	wait = MIN(wait, look(e, hint));
+	rc = watch_step(e, &more, &err);
+	report(e, "seal", rc, &err);
+	wait = more ? 0 : MIN(wait, hash(e));
+	wait = MIN(wait, retry(e));
+	wait = MIN(wait, broadcasts(e));
+	wait = MIN(wait, checkpoint(e));
+	if (e->parent != UNIT_NONE && steady_ms(e) - e->hello_ms > HELLO_MS)
+		e->hello_due = true;
+	return MAX(wait, 0);
+}

@@ -1,0 +1,201 @@
+/* Watch: the triggers that this node's modes need, and the walk over rows that no trigger named. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/merge.h"
+#include "engine/seal.h"
+
+#define WALK_ROWS 2000u
+
+/* ---- modes */
+
+static enum mode strongest(struct engine *e, const struct reg *r, uint32_t number, enum right right)
+{
+	enum mode best = MODE_READ;
+
+	/* This level, those below it that may be unmanned, and at the top those above it. */
+	for (enum level l = e->parent == UNIT_NONE ? PROVINCE : e->level; l < LEVELS; l++)
+		best = MAX(best, policy_mode(r->policy, number, right, l));
+	return best;
+}
+
+static void who_decides(const struct reg *r, uint32_t number, enum right right, const char *what, struct buf *b)
+{
+	_cleanup_(buf_release) struct buf zh = {0}, en = {0};
+
+	for (enum level l = PROVINCE; l < LEVELS; l++)
+		if (policy_mode(r->policy, number, right, l) == MODE_OWN) {
+			buf_printf(&zh, "%s%s", zh.n > 0 ? "、" : "", level_name_zh(l));
+			buf_printf(&en, "%s%s", en.n > 0 ? ", " : "", level_name(l));
+		}
+	buf_printf(b, "%s: 由%s决定，本级不能修改 / decided by %s, not at this level", what, buf_text(&zh), buf_text(&en));
+}
+
+struct sentences {
+	struct buf text[66];
+};
+
+static void modes_of(struct engine *e, const struct reg *r, struct capture_modes *ret, struct sentences *s)
+{
+	char what[300];
+
+	memset(ret, 0, sizeof *ret);
+	ret->create = strongest(e, r, 0, RIGHT_CREATE) == MODE_OWN;
+	ret->remove = strongest(e, r, 0, RIGHT_DELETE) == MODE_OWN;
+	ret->may_propose_row = strongest(e, r, 0, RIGHT_DELETE) == MODE_PROPOSE;
+	snprintf(what, sizeof what, "%s", r->name);
+	who_decides(r, 0, RIGHT_CREATE, what, &s->text[64]);
+	who_decides(r, 0, RIGHT_DELETE, what, &s->text[65]);
+	ret->say_create = buf_text(&s->text[64]);
+	ret->say_remove = buf_text(&s->text[65]);
+	for (uint32_t g = 1; g < r->ngroups; g++) {
+		uint32_t number = r->groups[g] == NULL ? 0 : policy_group_number(r->policy, slice_of(r->groups[g]->name));
+		enum mode here, most;
+
+		if (number == 0)
+			continue;
+		here = policy_mode(r->policy, number, RIGHT_GROUP, e->level);
+		most = strongest(e, r, number, RIGHT_GROUP);
+		/* What is this level's only for some rows (unmanned units) keeps its old values: sealing judges row by row. */
+		if (here == MODE_OWN)
+			ret->own |= UINT64_C(1) << g;
+		else if (most != MODE_READ)
+			ret->propose |= UINT64_C(1) << g;
+		snprintf(what, sizeof what, "%s.%s", r->name, r->groups[g]->name);
+		who_decides(r, number, RIGHT_GROUP, what, &s->text[g]);
+		ret->say[g] = buf_text(&s->text[g]);
+	}
+}
+
+int watch_install(struct engine *e, bool check, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < e->catalog->nregs && rc == 0; i++) {
+		struct reg *r = e->catalog->regs[i];
+		struct sentences s = {0};
+		struct capture_modes modes;
+		uint32_t missing = 1;
+
+		if (r->policy == NULL || r->hold)
+			continue;
+		modes_of(e, r, &modes, &s);
+		if (check)
+			rc = capture_check(e->db, r, &modes, &missing, err);
+		if (rc == 0 && missing > 0) {
+			rc = capture_install(e->db, r, &modes, err);
+			if (rc == 0 && check) {
+				event(e, LOG_LEVEL_ERROR, "alarm", UNIT_NONE, NULL, "register %s: %u triggers were missing (table rebuilt?); "
+				      "they stand again, and the rows are audited", r->name, missing);
+				rc = watch_walk(e, r, "audit", err);
+			}
+		}
+		for (size_t k = 0; k < ARRAY_SIZE(s.text); k++)
+			buf_release(&s.text[k]);
+	}
+	return rc;
+}
+
+/* ---- the walk */
+
+int watch_walk(struct engine *e, const struct reg *r, const char *why, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(e->db, SQL_SEAL_CURSOR_PUT, err);
+
+	if (q == NULL)
+		return ERR_DB;
+	bind_u64(q, 1, r->number);
+	sqlite3_bind_null(q, 2);
+	sqlite3_bind_int64(q, 3, 0);
+	bind_text(q, 4, why);
+	return db_run(e->db, q, err);
+}
+
+struct walk {
+	struct reg *reg;
+	struct cell key;
+	int64_t stage;                   /* 0 table from the start, 1 table after key, 2 state from the start, 3 after key */
+	bool audit;
+};
+
+static int walk_get(struct engine *e, struct arena *a, struct walk *ret, bool *ret_found, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(e->db, SQL_SEAL_CURSOR, err);
+	int rc;
+
+	*ret_found = false;
+	if (q == NULL)
+		return ERR_DB;
+	rc = db_step(e->db, q, err);
+	if (rc <= 0)
+		return rc < 0 ? ERR_DB : 0;
+	ret->reg = catalog_number(e->catalog, (uint32_t)sqlite3_column_int64(q, 0));
+	ret->key = cell_copy(a, read_cell(q, 1));
+	ret->stage = sqlite3_column_int64(q, 2);
+	ret->audit = strcmp((const char *)sqlite3_column_text(q, 3), "audit") == 0;
+	*ret_found = ret->reg != NULL;
+	sqlite3_reset(q);
+	return 0;
+}
+
+static int walk_put(struct engine *e, const struct walk *w, bool done, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(e->db, done ? SQL_SEAL_CURSOR_END : SQL_SEAL_CURSOR_PUT, err);
+
+	if (q == NULL)
+		return ERR_DB;
+	bind_u64(q, 1, w->reg->number);
+	if (!done) {
+		bind_cell(q, 2, w->key);
+		sqlite3_bind_int64(q, 3, w->stage);
+		bind_text(q, 4, w->audit ? "audit" : "adopt");
+	}
+	return db_run(e->db, q, err);
+}
+
+static int step(struct engine *e, bool *ret_more, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct walk w;
+	uint32_t n = 0;
+	bool found, done = false;
+	int rc = walk_get(e, &a, &w, &found, err);
+
+	if (rc != 0 || !found)
+		return rc;
+	rc = seal_empty(e, err);
+	if (rc == 0)
+		rc = seal_walk(e, w.reg, w.stage & 1 ? &w.key : NULL, w.stage >= 2, w.audit, WALK_ROWS, &a, &w.key, &n, err);
+	if (rc != 0)
+		return rc;
+	if (n > 0) {
+		w.stage |= 1;
+	} else if (w.audit && w.stage < 2) {
+		w.stage = 2;
+		w.key.type = CELL_NULL;
+	} else {
+		done = true;
+		event(e, LOG_LEVEL_INFO, "seal", UNIT_NONE, NULL, "register %s: all rows have been looked at", w.reg->name);
+	}
+	*ret_more = true;
+	return walk_put(e, &w, done, err);
+}
+
+int watch_step(struct engine *e, bool *ret_more, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	_cleanup_(arena_release) struct arena a = {0};
+	struct walk w;
+	bool found;
+	int rc = walk_get(e, &a, &w, &found, err);
+
+	*ret_more = false;
+	if (rc != 0 || !found)
+		return rc;
+	rc = engine_begin(e, err);
+	guard = e;
+	if (rc == 0)
+		rc = step(e, ret_more, err);
+	return rc == 0 ? engine_commit(e, err) : rc;
+}

@@ -1,0 +1,96 @@
+/* Log: reading and reclaiming terrace_log.
+ *
+ * Without AUTOINCREMENT a number would be given again once the greatest is gone, so the newest row is never deleted:
+ * reclaiming empties it instead.  An emptied row (what NULL) is nobody's news. */
+#include "store/capture.h"
+#include "store/capture_sql.h"
+
+bool log_pending(struct db *db)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_PENDING, NULL);
+	bool pending = s != NULL && db_step(db, s, NULL) > 0 && sqlite3_column_int(s, 0) != 0;
+
+	if (s != NULL)
+		sqlite3_reset(s);
+	return pending;
+}
+
+static struct log_entry entry_of(sqlite3_stmt *s, struct arena *a)
+{
+	uint64_t what = read_unsigned(s, 1);
+	unsigned operation = what & 3;
+	struct log_entry e = {
+		.seq = sqlite3_column_int64(s, 0),
+		.reg = (uint32_t)(what >> 16),
+		.column = what >> 2 & 0x3fff,
+		.operation = operation == LOG_KEPT ? LOG_COLUMN : (enum log_operation)operation,
+		.key = cell_copy(a, read_cell(s, 2)),
+	};
+
+	e.has_old = operation == LOG_KEPT || (operation == LOG_DELETE && e.column != 0);
+	if (e.has_old)
+		e.old = cell_copy(a, read_cell(s, 3));
+	return e;
+}
+
+int log_read(struct db *db, int64_t after, uint32_t most, struct arena *a, struct log_entry **ret, uint32_t *ret_n,
+             struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_READ, err);
+	struct log_entry *list = NULL;
+	uint32_t n = 0, room = 0;
+	int rc = 0;
+
+	if (s == NULL)
+		return err != NULL ? err->code : ERR_DB;
+	sqlite3_bind_int64(s, 1, after);
+	sqlite3_bind_int64(s, 2, most);
+	while ((rc = db_step(db, s, err)) > 0) {
+		if (n == room) {
+			struct log_entry *more = arena_array(a, 2 * (size_t)room + 64, sizeof(*more));
+			if (more == NULL)
+				break;
+			for (uint32_t i = 0; i < n; i++)
+				more[i] = list[i];
+			list = more;
+			room = 2 * room + 64;
+		}
+		list[n++] = entry_of(s, a);
+	}
+	sqlite3_reset(s);
+	if (a->failed)
+		return err_set(err, ERR_NOMEM, "reading the log: memory is short");
+	if (rc < 0)
+		return err != NULL ? err->code : ERR_DB;
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+int log_reclaim(struct db *db, int64_t upto, struct err *err)
+{
+	static const enum statement_id steps[] = { SQL_LOG_DROP, SQL_LOG_EMPTY, SQL_DISPLACED_CLEAR };
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		sqlite3_stmt *s = db_statement(db, steps[i], err);
+		int rc;
+
+		if (s == NULL)
+			return err != NULL ? err->code : ERR_DB;
+		if (steps[i] != SQL_DISPLACED_CLEAR)
+			sqlite3_bind_int64(s, 1, upto);
+		if ((rc = db_run(db, s, err)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int64_t log_last(struct db *db)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_LAST, NULL);
+	int64_t last = s != NULL && db_step(db, s, NULL) > 0 ? sqlite3_column_int64(s, 0) : 0;
+
+	if (s != NULL)
+		sqlite3_reset(s);
+	return last;
+}

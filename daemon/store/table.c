@@ -1,0 +1,665 @@
+/* Table: the application's register tables. */
+#include "store/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct writer {                          /* an UPDATE or INSERT of one set of columns */
+	struct writer *next;
+	bool insert;
+	bool *mask;
+	sqlite3_stmt *statement;
+};
+
+struct key_check {                       /* one foreign key: a query that finds a row which breaks it */
+	struct key_check *next;
+	bool as_parent;                  /* checked when the register's row is deleted */
+	char *text;                      /* for people: "person.household -> household" */
+	sqlite3_stmt *statement;
+};
+
+struct reg_table {
+	const struct reg *reg;
+	sqlite3_stmt *read, *remove;
+	struct writer *writers;
+	bool keys_known;
+	struct key_check *checks;
+};
+
+struct foreign_key {
+	char *child, *parent;
+	uint32_t n;
+	char *from[16], *to[16];
+};
+
+struct table {
+	struct db *db;
+	struct reg_table *regs;
+	uint32_t nregs;
+	bool keys_known;
+	struct arena arena;
+	uint32_t nkeys;
+	struct foreign_key keys[256];
+};
+
+int table_open(struct db *db, struct table **ret, struct err *err)
+{
+	struct table *t = calloc(1, sizeof *t);
+
+	if (t == NULL)
+		return err_set(err, ERR_NOMEM, "opening the tables: memory is short");
+	t->db = db;
+	*ret = t;
+	return 0;
+}
+
+void table_forget(struct table *t)
+{
+	for (uint32_t i = 0; i < t->nregs; i++) {
+		struct reg_table *rt = &t->regs[i];
+		struct writer *w;
+		struct key_check *c;
+
+		sqlite3_finalize(rt->read);
+		sqlite3_finalize(rt->remove);
+		while ((w = rt->writers) != NULL) {
+			rt->writers = w->next;
+			sqlite3_finalize(w->statement);
+			free(w->mask);
+			free(w);
+		}
+		while ((c = rt->checks) != NULL) {
+			rt->checks = c->next;
+			sqlite3_finalize(c->statement);
+			free(c->text);
+			free(c);
+		}
+	}
+	free(t->regs);
+	t->regs = NULL;
+	t->nregs = 0;
+	t->nkeys = 0;
+	t->keys_known = false;
+	arena_reset(&t->arena);
+}
+
+void table_close(struct table *t)
+{
+	if (t == NULL)
+		return;
+	table_forget(t);
+	arena_release(&t->arena);
+	free(t);
+}
+
+static int of(struct table *t, const struct reg *r, struct reg_table **ret, struct err *err)
+{
+	if (r->number >= t->nregs) {
+		uint32_t n = r->number + 8;
+		struct reg_table *more = realloc(t->regs, n * sizeof *more);
+
+		if (more == NULL)
+			return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+		memset(more + t->nregs, 0, (n - t->nregs) * sizeof *more);
+		t->regs = more;
+		t->nregs = n;
+	}
+	*ret = &t->regs[r->number];
+	(*ret)->reg = r;
+	return 0;
+}
+
+static void where_key(struct buf *sql, const struct reg *r, const char *alias, int first)
+{
+	for (uint32_t i = 0; i < r->nkey; i++) {
+		buf_printf(sql, "%s%s", i == 0 ? " WHERE " : " AND ", alias);
+		identifier_put(sql, r->key[i]->name);
+		buf_printf(sql, " = ?%d", first + (int)i);
+	}
+}
+
+static void bind_key(sqlite3_stmt *s, int first, struct key key)
+{
+	for (uint32_t i = 0; i < key.n; i++)
+		bind_cell(s, first + (int)i, key.cells[i]);
+}
+
+/* ---- read */
+
+static int prepare_read(struct table *t, struct reg_table *rt, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	const struct reg *r = rt->reg;
+
+	buf_printf(&sql, "SELECT 1");
+	for (uint32_t i = 0; i < r->ncolumns; i++) {
+		buf_printf(&sql, ", ");
+		if (r->columns[i].present)
+			identifier_put(&sql, r->columns[i].name);
+		else
+			buf_printf(&sql, "NULL");
+	}
+	buf_printf(&sql, " FROM ");
+	identifier_put(&sql, r->name);
+	where_key(&sql, r, "", 1);
+	return db_prepare(t->db, buf_text(&sql), &rt->read, err);
+}
+
+int table_read(struct table *t, const struct reg *r, struct cell key_cell, struct key key, struct arena *a,
+               struct cell **ret, struct err *err)
+{
+	struct reg_table *rt;
+	struct cell *cells;
+	int rc = of(t, r, &rt, err);
+
+	(void)key_cell;
+	*ret = NULL;
+	if (rc == 0 && rt->read == NULL)
+		rc = prepare_read(t, rt, err);
+	if (rc != 0)
+		return rc;
+	sqlite3_reset(rt->read);
+	bind_key(rt->read, 1, key);
+	rc = db_step(t->db, rt->read, err);
+	if (rc <= 0)
+		return rc < 0 ? ERR_DB : 0;
+	cells = arena_array(a, r->ncolumns, sizeof *cells);
+	for (uint32_t i = 0; cells != NULL && i < r->ncolumns; i++)
+		cells[i] = cell_copy(a, read_cell(rt->read, (int)i + 1));
+	sqlite3_reset(rt->read);
+	if (a->failed)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	*ret = cells;
+	return 0;
+}
+
+/* ---- cells of a loaded row */
+
+static int overflow_load(struct table *t, const struct held *h, struct arena *a, struct cell *cells, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(t->db, SQL_OVERFLOW_LOAD, err);
+	int rc;
+
+	if (q == NULL)
+		return ERR_DB;
+	bind_u64(q, 1, h->reg->number);
+	bind_cell(q, 2, h->key_cell);
+	while ((rc = db_step(t->db, q, err)) > 0) {
+		struct group *g = reg_group(h->reg, (struct slice){sqlite3_column_text(q, 0), (size_t)sqlite3_column_bytes(q, 0)});
+		struct column *c = g == NULL ? NULL : group_column(g, (struct slice){sqlite3_column_text(q, 1),
+		                                                                     (size_t)sqlite3_column_bytes(q, 1)});
+		struct reader in = reader_of(read_blob(q, 2));
+
+		if (c != NULL && !c->present)
+			cells[c - h->reg->columns] = cell_copy(a, cell_get(&in));
+	}
+	sqlite3_reset(q);
+	return rc < 0 ? ERR_DB : 0;
+}
+
+static int give(struct held *h, uint32_t g, const struct cell *columns, struct arena *a)
+{
+	struct life_state *l = row_current(h->row);
+	const struct group *group = h->reg->groups[g];
+	struct value *v;
+	struct cell *cells;
+
+	if (l == NULL || l->groups[g].decision == NULL || l->groups[g].decision->cells != NULL || group == NULL)
+		return 0;
+	v = arena_copy(a, l->groups[g].decision, sizeof *v);
+	cells = arena_array(a, group->ncolumns + 1, sizeof *cells);
+	if (v == NULL || cells == NULL)
+		return -1;
+	for (uint32_t i = 0; i < group->ncolumns; i++)
+		cells[i] = columns[group->columns[i] - h->reg->columns];
+	v->cells = cells;
+	v->ncells = group->ncolumns;
+	v->present = NULL;
+	l->groups[g].decision = v;
+	return 0;
+}
+
+static int from_quarantine(struct table *t, struct held *h, struct arena *a, struct err *err)
+{
+	struct life_state *l = row_current(h->row);
+	sqlite3_stmt *q = db_statement(t->db, SQL_TABLE_QUARANTINE, err);
+	struct reader in;
+	uint64_t n;
+	int rc;
+
+	if (q == NULL)
+		return ERR_DB;
+	bind_u64(q, 1, h->reg->number);
+	bind_cell(q, 2, h->key_cell);
+	rc = db_step(t->db, q, err);
+	if (rc <= 0)
+		return rc < 0 ? ERR_DB : err_set(err, ERR_DAMAGED, "register %s: a row waits but its values are missing; run "
+		                                 "`terracectl reconcile`", h->reg->name);
+	in = reader_of(arena_slice(a, read_blob(q, 0)));
+	sqlite3_reset(q);
+	n = read_count(&in, LIMIT_GROUPS);
+	for (rc = 0; rc == 0 && n > 0 && !in.bad; n--) {
+		struct value *v = arena_alloc(a, sizeof *v);
+
+		if (v == NULL)
+			return err_set(err, ERR_NOMEM, "register %s: memory is short", h->reg->name);
+		v->group = (uint32_t)read_varint(&in);
+		rc = value_load(read_slice(&in), h->reg, a, v, err);
+		if (rc == 0 && l != NULL && v->group > 0 && v->group < h->row->ngroups && l->groups[v->group].decision != NULL &&
+		    l->groups[v->group].decision->cells == NULL) {
+			v->v = l->groups[v->group].decision->v;
+			l->groups[v->group].decision = v;
+		}
+	}
+	return rc != 0 ? rc : in.bad ? err_set(err, ERR_DAMAGED, "register %s: values in quarantine are damaged", h->reg->name) : 0;
+}
+
+void held_store(const struct held *h, struct buf *b)
+{
+	const struct life_state *l = row_current(h->row);
+	_cleanup_(buf_release) struct buf one = {0};
+	uint32_t n = 0;
+
+	for (uint32_t g = 1; l != NULL && g < h->row->ngroups; g++)
+		n += l->groups[g].decision != NULL;
+	buf_put_varint(b, n);
+	for (uint32_t g = 1; l != NULL && g < h->row->ngroups; g++) {
+		if (l->groups[g].decision == NULL)
+			continue;
+		buf_clear(&one);
+		value_store(&one, h->reg, l->groups[g].decision);
+		buf_put_varint(b, g);
+		buf_put_slice(b, buf_slice(&one));
+	}
+}
+
+int held_cells(struct table *t, struct held *h, struct arena *a, struct err *err)
+{
+	struct cell *columns = NULL;
+	int rc = 0;
+
+	if (h->has_cells || !h->exists || !(h->flags & STATE_ALIVE)) {
+		h->has_cells = true;
+		return 0;
+	}
+	if (h->flags & STATE_QUARANTINE) {
+		rc = from_quarantine(t, h, a, err);
+		h->has_cells = rc == 0;
+		return rc;
+	}
+	rc = table_read(t, h->reg, h->key_cell, h->key, a, &columns, err);
+	if (rc == 0 && columns == NULL) {        /* taken away behind the triggers' back: the audit tells; here defaults */
+		columns = arena_array(a, h->reg->ncolumns, sizeof *columns);
+		for (uint32_t i = 0; columns != NULL && i < h->reg->ncolumns; i++)
+			columns[i] = h->reg->columns[i].fallback;
+	}
+	if (rc == 0 && columns != NULL && h->flags & STATE_OVERFLOW)
+		rc = overflow_load(t, h, a, columns, err);
+	for (uint32_t g = 1; rc == 0 && columns != NULL && g < h->row->ngroups; g++)
+		if (give(h, g, columns, a) != 0)
+			rc = ERR_NOMEM;
+	if (rc == ERR_NOMEM || (rc == 0 && columns == NULL))
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", h->reg->name);
+	h->has_cells = rc == 0;
+	return rc;
+}
+
+/* ---- write */
+
+static int prepare_writer(struct table *t, struct reg_table *rt, bool insert, const bool *mask, struct writer **ret,
+                          struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	const struct reg *r = rt->reg;
+	struct writer *w = calloc(1, sizeof *w);
+	bool first = true;
+	int rc;
+
+	if (w == NULL || (w->mask = malloc(r->ncolumns * sizeof *w->mask)) == NULL) {
+		free(w);
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	}
+	memcpy(w->mask, mask, r->ncolumns * sizeof *mask);
+	w->insert = insert;
+	buf_printf(&sql, insert ? "INSERT INTO " : "UPDATE ");
+	identifier_put(&sql, r->name);
+	buf_printf(&sql, insert ? "(" : " SET ");
+	for (uint32_t i = 0; i < r->ncolumns; i++) {
+		if (!mask[i])
+			continue;
+		buf_printf(&sql, first ? "" : ", ");
+		identifier_put(&sql, r->columns[i].name);
+		if (!insert)
+			buf_printf(&sql, " = ?%u", i + 1);
+		first = false;
+	}
+	if (insert) {
+		buf_printf(&sql, ") VALUES(");
+		first = true;
+		for (uint32_t i = 0; i < r->ncolumns; i++)
+			if (mask[i]) {
+				buf_printf(&sql, "%s?%u", first ? "" : ", ", i + 1);
+				first = false;
+			}
+		buf_printf(&sql, ")");
+	} else {
+		where_key(&sql, r, "", (int)r->ncolumns + 1);
+	}
+	rc = db_prepare(t->db, buf_text(&sql), &w->statement, err);
+	if (rc != 0) {
+		free(w->mask);
+		free(w);
+		return rc;
+	}
+	w->next = rt->writers;
+	rt->writers = w;
+	*ret = w;
+	return 0;
+}
+
+static int refused(struct table *t, const struct reg *r, struct err *err)
+{
+	if ((sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_CONSTRAINT)
+		return err_set(err, ERR_REFUSED, "table %s: %s", r->name, sqlite3_errmsg(t->db->sql));
+	if ((sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_MISMATCH || (sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_TOOBIG)
+		return err_set(err, ERR_REFUSED, "table %s: %s", r->name, sqlite3_errmsg(t->db->sql));
+	return db_fail(t->db, r->name, err);
+}
+
+static int overflow_write(struct table *t, const struct reg *r, struct key key, const bool *mask, const struct cell *cells,
+                          struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	_cleanup_(buf_release) struct buf form = {0};
+
+	for (uint32_t i = 0; i < r->ncolumns; i++) {
+		sqlite3_stmt *q;
+
+		if (!mask[i] || r->columns[i].present || r->columns[i].group == 0)
+			continue;
+		q = db_statement(t->db, SQL_OVERFLOW_PUT, err);
+		if (q == NULL)
+			return ERR_DB;
+		buf_clear(&form);
+		cell_put(&form, cells[i]);
+		bind_u64(q, 1, r->number);
+		bind_cell(q, 2, key_column(key, &a));
+		bind_text(q, 3, r->groups[r->columns[i].group]->name);
+		bind_text(q, 4, r->columns[i].name);
+		bind_slice(q, 5, buf_slice(&form));
+		if (db_run(t->db, q, err) != 0)
+			return ERR_DB;
+	}
+	return 0;
+}
+
+int table_write(struct table *t, const struct reg *r, struct key key, bool insert, const bool *mask,
+                const struct cell *cells, struct err *err)
+{
+	bool present[LIMIT_COLUMNS], any = insert, beyond = false;
+	struct reg_table *rt;
+	struct writer *w;
+	int rc = of(t, r, &rt, err);
+
+	if (rc != 0)
+		return rc;
+	for (uint32_t i = 0; i < r->ncolumns; i++) {
+		present[i] = mask[i] && r->columns[i].present;
+		any = any || present[i];
+		beyond = beyond || (mask[i] && !r->columns[i].present);
+	}
+	if (beyond)
+		rc = overflow_write(t, r, key, mask, cells, err);
+	if (rc != 0 || !any)
+		return rc;
+	for (w = rt->writers; w != NULL; w = w->next)
+		if (w->insert == insert && memcmp(w->mask, present, r->ncolumns * sizeof *present) == 0)
+			break;
+	if (w == NULL)
+		rc = prepare_writer(t, rt, insert, present, &w, err);
+	if (rc != 0)
+		return rc;
+	sqlite3_reset(w->statement);
+	for (uint32_t i = 0; i < r->ncolumns; i++)
+		if (present[i])
+			bind_cell(w->statement, (int)i + 1, cells[i]);
+	if (!insert)
+		bind_key(w->statement, (int)r->ncolumns + 1, key);
+	if (sqlite3_step(w->statement) != SQLITE_DONE) {
+		rc = refused(t, r, err);
+		sqlite3_reset(w->statement);
+		return rc;
+	}
+	sqlite3_reset(w->statement);
+	if (!insert && sqlite3_changes(t->db->sql) == 0)
+		return err_set(err, ERR_REFUSED, "table %s: the row is missing, taken away unseen", r->name);
+	return 0;
+}
+
+int table_delete(struct table *t, const struct reg *r, struct key key, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	struct reg_table *rt;
+	int rc = of(t, r, &rt, err);
+
+	if (rc == 0 && rt->remove == NULL) {
+		buf_printf(&sql, "DELETE FROM ");
+		identifier_put(&sql, r->name);
+		where_key(&sql, r, "", 1);
+		rc = db_prepare(t->db, buf_text(&sql), &rt->remove, err);
+	}
+	if (rc != 0)
+		return rc;
+	sqlite3_reset(rt->remove);
+	bind_key(rt->remove, 1, key);
+	if (sqlite3_step(rt->remove) != SQLITE_DONE)
+		rc = refused(t, r, err);
+	sqlite3_reset(rt->remove);
+	return rc;
+}
+
+/* ---- foreign keys */
+
+static int keys_load(struct table *t, struct err *err)
+{
+	sqlite3_stmt *q;
+	struct foreign_key *k = NULL;
+	int id = -1, rc;
+
+	if (t->keys_known)
+		return 0;
+	q = db_statement(t->db, SQL_FOREIGN_KEYS, err);
+	if (q == NULL)
+		return ERR_DB;
+	while ((rc = db_step(t->db, q, err)) > 0) {
+		const char *child = (const char *)sqlite3_column_text(q, 0);
+
+		if (k == NULL || strcmp(k->child, child) != 0 || id != sqlite3_column_int(q, 1)) {
+			if (t->nkeys == ARRAY_SIZE(t->keys)) {
+				sqlite3_reset(q);
+				return err_set(err, ERR_LIMIT, "more than %zu foreign keys in one database", ARRAY_SIZE(t->keys));
+			}
+			k = &t->keys[t->nkeys++];
+			*k = (struct foreign_key){.child = arena_text(&t->arena, slice_of(child)),
+			                          .parent = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 2)))};
+			id = sqlite3_column_int(q, 1);
+		}
+		if (k->n < ARRAY_SIZE(k->from)) {
+			const char *to = (const char *)sqlite3_column_text(q, 4);
+
+			k->from[k->n] = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 3)));
+			k->to[k->n++] = to != NULL ? arena_text(&t->arena, slice_of(to)) : NULL;
+		}
+	}
+	sqlite3_reset(q);
+	t->keys_known = rc == 0;
+	return rc < 0 ? ERR_DB : 0;
+}
+
+static const char *target(const struct foreign_key *k, uint32_t i, const struct reg *parent)
+{
+	return k->to[i] != NULL ? k->to[i] : parent != NULL && i < parent->nkey ? parent->key[i]->name : "rowid";
+}
+
+/* c(hild): its row has no parent.  p(arent): a child row names the key that is going. */
+static int add_check(struct table *t, struct reg_table *rt, const struct foreign_key *k, bool as_parent, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	struct key_check *c;
+	const struct reg *r = rt->reg;
+
+	buf_printf(&sql, "SELECT 1 FROM ");
+	identifier_put(&sql, k->child);
+	buf_printf(&sql, " AS c");
+	if (as_parent) {
+		for (uint32_t i = 0; i < k->n; i++) {
+			const char *to = target(k, i, r);
+			uint32_t at = 0;
+
+			while (at < r->nkey && sqlite3_stricmp(r->key[at]->name, to) != 0)
+				at++;
+			if (at == r->nkey)
+				return 0;        /* refers to another unique key: audited, not checked here */
+			buf_printf(&sql, "%sc.", i == 0 ? " WHERE " : " AND ");
+			identifier_put(&sql, k->from[i]);
+			buf_printf(&sql, " = ?%u", at + 1);
+		}
+		buf_printf(&sql, " LIMIT 1");
+	} else {
+		where_key(&sql, r, "c.", 1);
+		for (uint32_t i = 0; i < k->n; i++) {
+			buf_printf(&sql, " AND c.");
+			identifier_put(&sql, k->from[i]);
+			buf_printf(&sql, " IS NOT NULL");
+		}
+		buf_printf(&sql, " AND NOT EXISTS(SELECT 1 FROM ");
+		identifier_put(&sql, k->parent);
+		for (uint32_t i = 0; i < k->n; i++) {
+			buf_printf(&sql, "%s", i == 0 ? " WHERE " : " AND ");
+			identifier_put(&sql, k->parent);
+			buf_printf(&sql, ".");
+			identifier_put(&sql, target(k, i, NULL));
+			buf_printf(&sql, " = c.");
+			identifier_put(&sql, k->from[i]);
+		}
+		buf_printf(&sql, ")");
+	}
+	c = calloc(1, sizeof *c);
+	if (c == NULL || asprintf(&c->text, "%s.%s -> %s", k->child, k->from[0], k->parent) < 0) {
+		free(c);
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	}
+	c->as_parent = as_parent;
+	c->next = rt->checks;
+	rt->checks = c;
+	return db_prepare(t->db, buf_text(&sql), &c->statement, err);
+}
+
+static int checks_make(struct table *t, struct reg_table *rt, struct err *err)
+{
+	int rc = keys_load(t, err);
+
+	for (uint32_t i = 0; rc == 0 && i < t->nkeys; i++) {
+		if (sqlite3_stricmp(t->keys[i].child, rt->reg->name) == 0)
+			rc = add_check(t, rt, &t->keys[i], false, err);
+		if (rc == 0 && sqlite3_stricmp(t->keys[i].parent, rt->reg->name) == 0)
+			rc = add_check(t, rt, &t->keys[i], true, err);
+	}
+	rt->keys_known = rc == 0;
+	return rc;
+}
+
+int table_keys(struct table *t, const struct reg *r, struct key key, bool deleted, struct err *err)
+{
+	struct reg_table *rt;
+	int rc = of(t, r, &rt, err);
+
+	if (rc == 0 && !rt->keys_known)
+		rc = checks_make(t, rt, err);
+	if (rc != 0 || r->policy == NULL || r->policy->ignore_foreign_keys)
+		return rc;
+	for (struct key_check *c = rt->checks; c != NULL; c = c->next) {
+		if (c->as_parent != deleted)
+			continue;
+		sqlite3_reset(c->statement);
+		bind_key(c->statement, 1, key);
+		rc = db_step(t->db, c->statement, err);
+		sqlite3_reset(c->statement);
+		if (rc < 0)
+			return ERR_DB;
+		if (rc > 0)
+			return err_set(err, ERR_REFUSED, "foreign key %s: %s", c->text,
+			               deleted ? "a row still refers to it" : "its parent row is missing");
+	}
+	return 0;
+}
+
+bool table_has_keys(struct table *t, const struct reg *r)
+{
+	struct reg_table *rt = NULL;
+
+	if (of(t, r, &rt, NULL) != 0 || (!rt->keys_known && checks_make(t, rt, NULL) != 0))
+		return true;
+	return rt->checks != NULL;
+}
+
+/* ---- scan */
+
+/* Row values compare column by column with the key's own order; the table is walked by its key's index. */
+static void scan_sql(const struct reg *r, bool after, uint32_t most, struct buf *sql)
+{
+	buf_printf(sql, "SELECT ");
+	for (uint32_t i = 0; i < r->nkey; i++) {
+		buf_printf(sql, i == 0 ? "" : ", ");
+		identifier_put(sql, r->key[i]->name);
+	}
+	buf_printf(sql, " FROM ");
+	identifier_put(sql, r->name);
+	for (uint32_t i = 0; after && i < r->nkey; i++) {
+		buf_printf(sql, i == 0 ? " WHERE (" : ", ");
+		identifier_put(sql, r->key[i]->name);
+	}
+	for (uint32_t i = 0; after && i < r->nkey; i++)
+		buf_printf(sql, "%s?%u%s", i == 0 ? ") > (" : ", ", i + 1, i + 1 == r->nkey ? ")" : "");
+	for (uint32_t i = 0; i < r->nkey; i++) {
+		buf_printf(sql, i == 0 ? " ORDER BY " : ", ");
+		identifier_put(sql, r->key[i]->name);
+	}
+	buf_printf(sql, " LIMIT %u", most);
+}
+
+int table_scan(struct table *t, const struct reg *r, const struct cell *after, uint32_t most, struct arena *a,
+               struct key **ret, uint32_t *ret_n, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	sqlite3_stmt *q = NULL;
+	struct key from;
+	int rc = 0;
+
+	*ret_n = 0;
+	*ret = arena_array(a, most, sizeof **ret);
+	if (*ret == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	scan_sql(r, after != NULL, most, &sql);
+	if (after != NULL)
+		rc = key_from_column(*after, r->nkey, a, &from, err);
+	if (rc == 0)
+		rc = db_prepare(t->db, buf_text(&sql), &q, err);
+	if (rc == 0 && after != NULL)
+		bind_key(q, 1, from);
+	while (rc == 0 && (rc = db_step(t->db, q, err)) > 0) {
+		struct cell *cells = arena_array(a, r->nkey, sizeof *cells);
+
+		rc = 0;
+		if (cells == NULL) {
+			rc = err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+			break;
+		}
+		for (uint32_t i = 0; i < r->nkey; i++)
+			cells[i] = cell_copy(a, read_cell(q, (int)i));
+		(*ret)[(*ret_n)++] = (struct key){cells, r->nkey};
+	}
+	sqlite3_finalize(q);
+	return rc < 0 ? ERR_DB : rc;
+}

@@ -1,0 +1,58 @@
+/* Home: makes what a node's folder holds; terracectl's init and join use it.
+ *
+ *   terraced.conf          written with the values given
+ *   identity/ (0700)       sign.seed (64 hexadecimal digits), tls.key, chain.pem; at a root recovery.seed, to be
+ *                          carried away
+ *   spool/ (0700), lock    control.sock while a daemon runs
+ *
+ * Nothing that exists is written over; a step that was cut off is done again by the same call.  As root the home is
+ * handed to the user `terrace` where there is one. */
+#ifndef APP_HOME_H
+#define APP_HOME_H
+
+#include "core/enroll.h"
+#include "core/sign.h"
+#include "base/clock.h"
+
+#define HOME_IDENTITY "identity"
+#define HOME_SEED     "sign.seed"
+#define HOME_KEY      "tls.key"
+#define HOME_CHAIN    "chain.pem"
+#define HOME_RECOVERY "recovery.seed"
+#define HOME_SPOOL    "spool"
+#define HOME_LOCK     "lock"
+#define HOME_CONTROL  "control.sock"
+#define HOME_USER     "terrace"
+#define ROOT_YEARS    20
+
+struct home_options {
+	const char *home;
+	uint64_t unit;
+	const char *name, *line;
+	bool root;                       /* signs itself, makes the recovery key */
+	const char *listen, *console, *database;         /* NULL = left out of the conf file, or its default */
+	const char *const *urls;         /* NULL-terminated; NULL = none */
+	struct source source;
+};
+
+/* ERR_REFUSED where the home has a terraced.conf of another unit, or, with root, a certificate already. */
+int home_init(const struct home_options *o, struct err *err);
+
+struct home_joined {
+	bool kept_upstream;              /* terraced.conf had an upstream block already: compare its addresses */
+	uint64_t parent;
+};
+
+/* Makes the home where there is none (unit, name and line are the invitation's), asks the parent, stores the chain and
+ * adds the upstream block.  database: for a new home, may be NULL.  ERR_BUSY while a daemon runs on it. */
+int home_join(const char *home, const struct invitation *i, const char *database, const char *listen,
+              const char *const *urls, struct home_joined *ret, struct err *err);
+
+/* HOME/lock for the life of a daemon or of a change to the home; ERR_BUSY names who should be asked. */
+int home_lock(const char *home, int *ret_fd, struct err *err);
+
+/* Parts of the identity folder, permissions checked. */
+int identity_seed_read(const char *folder, struct sign_key *ret, struct err *err);
+int identity_key_read(const char *folder, struct buf *ret_pem, struct err *err);
+
+#endif

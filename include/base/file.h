@@ -1,0 +1,22 @@
+/* Files: whole reads with a cap, atomic writes (temporary name, fsync, rename, fsync of the folder), folders,
+ * one lock file a home. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+int file_read(const char *path, size_t most, struct buf *ret, struct err *err);
+int file_write(const char *path, struct slice content, mode_t mode, struct err *err);     /* atomic, durable */
+int file_make_folder(const char *path, mode_t mode, struct err *err);     /* exists already: 0 */
+bool file_exists(const char *path);
+int file_remove(const char *path, struct err *err);                       /* absent: 0 */
+/* Takes an exclusive lock on path (made 0600 where absent); ERR_BUSY when another process holds it.  The lock
+ * ends with *ret_fd or the process. */
+int file_lock(const char *path, int *ret_fd, struct err *err);
+char *path_join(const char *folder, const char *name);        /* owned by the caller; name alone where absolute */
+void fd_close(int *fd);                                        /* for _cleanup_(fd_close) int fd = -1 */
+
+#endif

@@ -1,0 +1,89 @@
+/* Merge: the narrow waist.  Seal, receive, review, heal, restore and bundle all end here, and nothing else writes
+ * state.  One merging is one pass over one payload or one slice of the log, inside one transaction. */
+#ifndef ENGINE_MERGE_H
+#define ENGINE_MERGE_H
+
+#include "engine/self.h"
+
+struct touched {                         /* a row whose foreign keys are looked at before the end */
+	struct touched *next;
+	struct reg *reg;
+	struct key key;
+	bool deleted;
+};
+
+struct reported {                        /* lists an author reported active, for rule 1 */
+	uint64_t author;
+	uint32_t n;
+	struct mark *marks;
+	uint64_t *lists;
+};
+
+struct merging {
+	struct engine *e;
+	const struct arrival *from;
+	struct counts *counts;
+	struct rule_context context;
+	struct arena row;                /* of one row; reset between rows */
+	struct arena pass;               /* of the pass: own changes, touched rows */
+	struct reg *reg;                 /* of the row at hand */
+	struct reported reported;
+	struct state_builder own[LEVELS];        /* own writes by ceiling, sealed at the end */
+	struct touched *touched;
+	const struct touched *waiting;   /* rows that an earlier pass found breaking a foreign key: straight to quarantine */
+	bool table_stands;               /* own writes of the application: the table says so already */
+	struct mark batch;               /* sealing: one mark for the slice; tick 0 = not minted yet */
+	uint32_t late;                   /* CHANGE_LATE for what an audit found */
+};
+
+/* The row as it was before, and what is due for it. */
+struct merging_row {
+	struct held held;
+	bool stood;                      /* it lived in this node's scope */
+	uint64_t unit;
+	struct ident life;
+	const struct value **decisions;  /* of the standing life, by group, as they were */
+	const struct value **shown;      /* what the table shows, by group */
+	uint64_t up;                     /* the row becomes dirty for the parent */
+	uint64_t down[2];                /* children */
+	uint64_t groups[2];
+	uint32_t nown;                   /* own parts of this row, for the delta */
+	struct value own[LIMIT_GROUPS];
+};
+
+int merging_begin(struct merging *m, struct engine *e, const struct arrival *from, struct counts *counts);
+int merging_load(struct merging *m, struct reg *r, struct key key, struct merging_row *row, struct err *err);
+/* Puts a value in its place and does what follows its verdict (NULL: an own write) for records and children. */
+int merging_accept(struct merging *m, struct merging_row *row, const struct value *v, const struct verdict *verdict,
+                   struct err *err);
+/* One write of this node itself, already fit to stand: put, recorded, dirty for the children, and part of the delta
+ * (`sent` = what travels where that is less than the whole group; NULL = value). */
+int merging_own(struct merging *m, struct merging_row *row, const struct value *value, const struct value *sent,
+                struct err *err);
+/* State, table (unless table_stands), quarantine, dirty entries of the row. */
+int merging_end_row(struct merging *m, struct merging_row *row, struct err *err);
+/* Seals the own changes of the pass. */
+int merging_end(struct merging *m, struct err *err);
+void merging_release(struct merging *m);
+/* A fresh value and version in the row's arena for this node's own write on top of `base` (NULL = over nothing). */
+struct value *merging_value(struct merging *m, const struct value *base, uint32_t group, struct ident life, enum kind kind,
+                            bool acting, struct mark own, struct err *err);
+int merging_record(struct merging *m, const struct merging_row *row, const struct value *lost, const struct value *kept,
+                   const char *kind, int rule, const char *why, const char *say, struct err *err);
+/* Rows that wait in quarantine are tried again, at most `most`. */
+int merge_retry(struct engine *e, uint32_t most, struct err *err);
+
+/* ---- engine/wire.c */
+/* Index of the register in the builder, with all its groups and columns; UINT32_MAX = memory. */
+uint32_t wire_register(struct engine *e, struct state_builder *b, struct reg *r);
+/* The part that says v; false = memory. */
+bool wire_part(struct state_builder *b, const struct reg *r, const struct value *v, struct part *ret);
+/* Room for one change more. */
+struct change *wire_change(struct state_builder *b);
+/* The local value that a part says, in the arena; ERR_SCHEMA where the group is not known here. */
+int wire_value(struct engine *e, const struct payload *p, const struct change *c, const struct part *part, struct reg *r,
+               struct arena *a, struct value *ret, struct err *err);
+/* A row of this register is in the scope of `scope` (unit `all`: of every descendant of its issuer). */
+bool row_in_scope(const struct reg *r, uint64_t unit, uint64_t scope);
+
+#endif

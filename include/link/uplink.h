@@ -1,0 +1,40 @@
+/* Uplink: the thread that keeps the link to the parent: hello, then side by side what waits to go up and the feed (a
+ * long poll), until something fails; then the next address, and after the last one a pause with jitter.  It never
+ * touches the engine but through the ledger.
+ *
+ * interval > 0: a contact every that many seconds, over when nothing waits either way.  window: outside it only
+ * UPLINK_SMALL bytes an hour go each way, so that small changes still travel and bulk waits. */
+#ifndef LINK_UPLINK_H
+#define LINK_UPLINK_H
+
+#include "link/ledger.h"
+
+#define UPLINK_PART  (1u << 20)          /* about the bytes of one push or feed answer */
+#define UPLINK_SMALL (1u << 20)
+
+struct uplink;
+
+struct uplink_options {
+	const struct identity *identity;
+	struct ledger *ledger;
+	const char *const *urls;         /* NULL-terminated, tried in turn */
+	const char *proxy;
+	uint32_t interval_s, rate_kbps;
+	int window_from, window_until;   /* minutes of the local day; equal = always */
+	const char *spool;
+	struct source source;
+};
+
+int uplink_start(const struct uplink_options *o, struct uplink **ret, struct err *err);
+void uplink_poke(struct uplink *u);      /* contact now, whatever pause is on; from any thread; NULL is allowed */
+void uplink_stop(struct uplink *u);      /* after ledger_stop; NULL is allowed */
+
+/* For status: since when and how the link stands; text is what failed last, "" where nothing did. */
+struct uplink_state {
+	bool joined;
+	char url[256], text[300];
+	int64_t since_ms, next_ms;       /* wall time; next_ms 0 = under way */
+};
+void uplink_state(struct uplink *u, struct uplink_state *ret);
+
+#endif

@@ -1,0 +1,54 @@
+/* Records: what people see of decisions: conflicts and returns (one table), issues, quarantine, the sync log. */
+#ifndef STORE_RECORDS_H
+#define STORE_RECORDS_H
+
+#include "store/state.h"
+
+struct record {
+	int64_t id;
+	const char *reg, *group;         /* names; group "row" */
+	struct cell key;
+	struct ident lost;               /* the losing write */
+	uint64_t unit;                   /* the row's unit as held where it was decided */
+	const char *kind;                /* "superseded", "refused", "edited-while-deleted", "key-clash", "read-only" */
+	const char *why, *say;           /* rule's word; sentence, or NULL */
+	int rule;
+	uint64_t decider;                /* unit that decided */
+	uint64_t policy;
+	int64_t at_ms, tree_s;
+	struct slice kept, lost_value, base;     /* value_store; empty = none */
+	const char *kept_text, *lost_text, *base_text;
+	bool vouched;
+	const char *state, *note, *actor;
+};
+/* One a losing value; an older record from a lower decider, or an open one of an earlier value of the same author,
+ * gives way.  *ret_id 0 where the one that stands stays. */
+int record_put(struct db *db, const struct record *r, int64_t *ret_id, struct err *err);
+int record_get(struct db *db, int64_t id, struct arena *a, struct record *ret, bool *ret_found, struct err *err);
+void record_encode(struct buf *b, const struct record *r);       /* body of ITEM_RECORD */
+int record_decode(struct slice body, struct arena *a, struct record *ret, struct err *err);
+/* How much of what people see is open. */
+struct record_counts {
+	uint64_t quarantine, conflicts, proposals, returns, issues;      /* what is open */
+};
+int record_counts(struct db *db, struct record_counts *ret, struct err *err);
+/* Open records of the row whose loser's value is now held (kept) close by themselves. */
+int record_resolved(struct db *db, const char *reg, struct cell key, const char *group, struct ident held, struct err *err);
+
+int quarantine_put(struct db *db, const struct reg *r, struct cell key, bool alive, struct slice value, const char *why,
+                   int64_t at_ms, struct err *err);
+int quarantine_get(struct db *db, const struct reg *r, struct cell key, struct arena *a, bool *ret_found,
+                   bool *ret_alive, struct slice *ret_value, struct err *err);
+bool quarantine_any(struct db *db);
+int quarantine_drop(struct db *db, const struct reg *r, struct cell key, struct err *err);
+int quarantine_each(struct db *db, int (*fn)(void *arg, uint32_t reg, struct cell key), void *arg, struct err *err);
+
+int issue_put(struct db *db, const char *kind, const char *reg, struct cell key, uint64_t unit, const char *text,
+              int64_t at_ms, struct err *err);
+int issue_solved(struct db *db, const char *kind, const char *reg, struct cell key, struct err *err);
+
+int event_put(struct db *db, int64_t at_ms, int level, const char *kind, uint64_t peer, const char *segment,
+              const char *text, struct err *err);
+int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, struct err *err);
+
+#endif

@@ -1,0 +1,196 @@
+/* Statements: every SQL text of the daemon that is not generated, one row each, by the module that uses it. */
+#ifndef STORE_STATEMENTS_H
+#define STORE_STATEMENTS_H
+
+#define STATEMENT_TABLE(X) \
+	/* db */ \
+	X(META_GET, "SELECT value FROM terrace_meta WHERE name = ?1") \
+	X(META_PUT, "INSERT OR REPLACE INTO terrace_meta(name, value) VALUES(?1, ?2)") \
+	/* state */ \
+	X(SET_BY_ID, "SELECT body FROM terrace_version WHERE id = ?1") \
+	X(SET_BY_BODY, "SELECT id FROM terrace_version WHERE body = ?1") \
+	X(SET_ADD, "INSERT INTO terrace_version(body) VALUES(?1)") \
+	X(ASIDE_LOAD, "SELECT life_unit, life_tick, life_epoch, grp, slot, value FROM terrace_aside WHERE register = ?1 AND key = ?2") \
+	X(ASIDE_CLEAR, "DELETE FROM terrace_aside WHERE register = ?1 AND key = ?2") \
+	X(ASIDE_ADD, "INSERT INTO terrace_aside(register, key, life_unit, life_tick, life_epoch, grp, slot, value, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)") \
+	X(DIGEST_GET, "SELECT unit, sum, rows, pending FROM terrace_digest WHERE register = ?1") \
+	X(DIGEST_ONE, "SELECT sum, rows, pending FROM terrace_digest WHERE register = ?1 AND unit = ?2") \
+	X(DIGEST_PUT, "INSERT OR REPLACE INTO terrace_digest(register, unit, sum, rows, pending) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(DIGEST_PENDING, "SELECT coalesce(sum(pending), 0) FROM terrace_digest") \
+	/* engine */ \
+	X(EPOCH_GET, "SELECT former, tick FROM terrace_epoch WHERE epoch = ?1") \
+	X(EPOCH_ADD, "INSERT OR IGNORE INTO terrace_epoch(epoch, unit, former, tick, position) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(CHILDREN, "SELECT unit FROM terrace_peer WHERE direct = 1 AND revoked = 0 ORDER BY unit") \
+	X(REPORTED, "SELECT tick, epoch, list FROM terrace_reported WHERE author = ?1") \
+	X(LIST_GET, "SELECT body FROM terrace_policy_list WHERE hash = ?1") \
+	X(LIST_PUT, "INSERT OR IGNORE INTO terrace_policy_list(hash, body) VALUES(?1, ?2)") \
+	X(LIST_POLICY, "SELECT canonical FROM terrace_policy WHERE issuer = ?1 AND version = ?2") \
+	X(LIST_POLICY_VERSION, "SELECT version FROM terrace_policy WHERE issuer = ?1 AND state IN ('active', 'last')") \
+	X(UNIT_KNOWN, "SELECT name FROM terrace_unit WHERE code = ?1") \
+	X(UNIT_ANY, "SELECT 1 FROM terrace_unit LIMIT 1") \
+	X(SCHEMA_VERSION, "PRAGMA schema_version") \
+	X(DATA_VERSION, "PRAGMA data_version") \
+	X(SEAL_CURSOR, "SELECT register, key, started, why FROM terrace_seal_cursor LIMIT 1") \
+	X(SEAL_CURSOR_PUT, "INSERT OR REPLACE INTO terrace_seal_cursor(register, key, started, why) VALUES(?1, ?2, ?3, ?4)") \
+	X(SEAL_CURSOR_END, "DELETE FROM terrace_seal_cursor WHERE register = ?1") \
+	X(MARKER_WAITS, "SELECT 1 FROM terrace_dirty WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	/* policybox */ \
+	X(POLICY_PUT, "INSERT OR REPLACE INTO terrace_policy(issuer, version, canonical, segment, state, note, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+	X(POLICY_LATEST, "SELECT max(version) FROM terrace_policy WHERE issuer = ?1") \
+	X(POLICY_STATE, "UPDATE terrace_policy SET state = ?3, note = ?4, at = ?5 WHERE issuer = ?1 AND version = ?2") \
+	X(POLICY_RETIRE, "UPDATE terrace_policy SET state = CASE state WHEN 'active' THEN 'last' ELSE 'old' END WHERE issuer = ?1 AND version <> ?2 AND state IN ('active', 'last')") \
+	X(POLICY_GET, "SELECT canonical, state FROM terrace_policy WHERE issuer = ?1 AND version = ?2") \
+	X(POLICY_ACTIVE, "SELECT version, canonical FROM terrace_policy WHERE issuer = ?1 AND state = 'active'") \
+	X(POLICY_STAGED, "SELECT version, canonical FROM terrace_policy WHERE issuer = ?1 AND state = 'staged' ORDER BY version LIMIT 1") \
+	X(BROADCASTS, "SELECT id FROM terrace_segment WHERE kind >= 3 ORDER BY id") \
+	X(TIME_DROP, "DELETE FROM terrace_segment WHERE kind = 6 AND author = ?1 AND position < ?2") \
+	X(UNITS_CLEAR, "DELETE FROM terrace_unit") \
+	X(UNIT_ADD, "INSERT OR REPLACE INTO terrace_unit(code, name) VALUES(?1, ?2)") \
+	/* table */ \
+	X(FOREIGN_KEYS, "SELECT m.name, f.id, f.\"table\", f.\"from\", coalesce(f.\"to\", (SELECT name FROM pragma_table_info(f.\"table\") WHERE pk = f.seq + 1)) FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq") \
+	X(TABLE_QUARANTINE, "SELECT value FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
+	X(OVERFLOW_LOAD, "SELECT grp, name, cell FROM terrace_overflow WHERE register = ?1 AND key = ?2 ORDER BY grp, name") \
+	X(OVERFLOW_PUT, "INSERT OR REPLACE INTO terrace_overflow(register, key, grp, name, cell) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(OVERFLOW_CLEAR, "DELETE FROM terrace_overflow WHERE register = ?1 AND key = ?2") \
+	X(OVERFLOW_DROP, "DELETE FROM terrace_overflow WHERE register = ?1 AND key = ?2 AND grp = ?3 AND name = ?4") \
+	/* capture, catalog */ \
+	X(CATALOG_POLICIES, "SELECT issuer, version, canonical FROM terrace_policy WHERE state = 'active' ORDER BY issuer, version") \
+	X(CATALOG_TABLE, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE AND sql NOT LIKE 'CREATE VIRTUAL%'") \
+	X(CATALOG_COLUMNS, "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')") \
+	X(CATALOG_UNIQUE, "SELECT name, origin, partial FROM pragma_index_list(?1, 'main') WHERE \"unique\" ORDER BY name") \
+	X(CATALOG_INDEX, "SELECT name, coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno") \
+	X(CATALOG_PARENTS, "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1, 'main')") \
+	X(CATALOG_REGISTERS, "SELECT number, name FROM terrace_register WHERE ?1 = 0") \
+	X(CATALOG_COLUMN_NUMBERS, "SELECT number, name FROM terrace_column WHERE register = ?1 ORDER BY number") \
+	X(CATALOG_GROUP_NUMBERS, "SELECT number, name FROM terrace_group WHERE register = ?1 ORDER BY number") \
+	X(CATALOG_REGISTER_ADD, "INSERT INTO terrace_register(number, name) SELECT ?2, ?3 WHERE ?1 = 0") \
+	X(CATALOG_COLUMN_ADD, "INSERT INTO terrace_column(register, number, name) VALUES(?1, ?2, ?3)") \
+	X(CATALOG_GROUP_ADD, "INSERT INTO terrace_group(register, number, name) VALUES(?1, ?2, ?3)") \
+	X(CAPTURE_STANDING, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?1 ORDER BY name") \
+	X(LOG_PENDING, "SELECT what IS NOT NULL FROM terrace_log ORDER BY seq DESC LIMIT 1") \
+	X(LOG_READ, "SELECT seq, what, key, old FROM terrace_log WHERE seq > ?1 AND what IS NOT NULL ORDER BY seq LIMIT ?2") \
+	X(LOG_LAST, "SELECT max(seq) FROM terrace_log") \
+	X(LOG_DROP, "DELETE FROM terrace_log WHERE seq <= ?1 AND seq < (SELECT max(seq) FROM terrace_log)") \
+	X(LOG_EMPTY, "UPDATE terrace_log SET what = NULL, key = NULL, old = NULL WHERE seq = (SELECT max(seq) FROM terrace_log) AND seq <= ?1") \
+	X(DISPLACED_CLEAR, "DELETE FROM terrace_displaced") \
+	/* (end of capture, catalog) */ \
+	/* outbox, links */ \
+	X(STREAM_GET, "SELECT position, hash, settled, list, epoch FROM terrace_stream WHERE author = ?1 AND stream = ?2") \
+	X(STREAM_PUT, "INSERT OR REPLACE INTO terrace_stream(author, stream, position, hash, settled, list, epoch) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+	X(STREAM_FORGET, "DELETE FROM terrace_stream WHERE author BETWEEN ?1 AND ?2 AND stream < 256") \
+	X(STREAM_SUMS, "SELECT coalesce(sum(position), 0), coalesce(sum(settled), 0) FROM terrace_stream WHERE author = ?1 AND stream < 256") \
+	X(SEGMENT_ADD, "INSERT INTO terrace_segment(author, kind, stream, position, epoch, tick, hash, at, origin, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)") \
+	X(SEGMENT_BYTES, "SELECT bytes FROM terrace_segment WHERE id = ?1") \
+	X(SEGMENT_FIND, "SELECT id, hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4 ORDER BY id DESC LIMIT 1") \
+	X(SEGMENT_FIND_EPOCH, "SELECT id, hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4 AND epoch = ?5") \
+	X(SEGMENT_SETTLED, "UPDATE terrace_segment SET settled = ?4 WHERE author = ?1 AND kind = 1 AND stream = ?2 AND position <= ?3 AND settled = 0") \
+	X(SEGMENT_RECLAIM, "DELETE FROM terrace_segment WHERE id IN (SELECT id FROM terrace_segment WHERE kind = 1 AND (author <> ?1 AND at < ?2 OR author = ?1 AND settled <> 0 AND settled < ?3) AND NOT EXISTS(SELECT 1 FROM terrace_outbox o WHERE o.segment = terrace_segment.id) LIMIT ?4)") \
+	X(OUTBOX_HEAD, "SELECT seq, head FROM terrace_outbox ORDER BY seq DESC LIMIT 1") \
+	X(OUTBOX_FIRST, "SELECT seq, head FROM terrace_outbox ORDER BY seq LIMIT 1") \
+	X(OUTBOX_AT, "SELECT head FROM terrace_outbox WHERE seq = ?1") \
+	X(OUTBOX_ADD, "INSERT INTO terrace_outbox(seq, segment, head) VALUES(?1, ?2, ?3)") \
+	X(OUTBOX_EACH, "SELECT o.seq, s.bytes FROM terrace_outbox o JOIN terrace_segment s ON s.id = o.segment WHERE o.seq > ?1 ORDER BY o.seq") \
+	X(OUTBOX_WAITING, "SELECT count(*), coalesce(sum(length(s.bytes)), 0), min(s.at), coalesce(sum(s.author = ?2), 0) FROM terrace_outbox o JOIN terrace_segment s ON s.id = o.segment WHERE o.seq > ?1") \
+	X(OUTBOX_RECLAIM, "DELETE FROM terrace_outbox WHERE seq < ?1 AND seq < coalesce((SELECT min(o.seq) FROM terrace_outbox o JOIN terrace_segment s ON s.id = o.segment WHERE s.settled = 0 OR s.settled >= ?2), ?1)") \
+	X(REPORTED_PUT, "INSERT OR IGNORE INTO terrace_reported(author, tick, epoch, list) VALUES(?1, ?2, ?3, ?4)") \
+	X(RECEIPT_PUT, "INSERT INTO terrace_receipt(kind, author, stream, signer, position, body, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(kind, author, stream, signer) DO UPDATE SET position = excluded.position, body = excluded.body, at = excluded.at") \
+	X(RECEIPT_ID, "SELECT id FROM terrace_receipt WHERE kind = ?1 AND author = ?2 AND stream = ?3 AND signer = ?4") \
+	X(RECEIPT_GET, "SELECT kind, author, stream, signer, position, body FROM terrace_receipt WHERE id = ?1") \
+	X(RECEIPT_BODY, "UPDATE terrace_receipt SET body = ?2, position = ?3 WHERE id = ?1") \
+	X(LINK_GET, "SELECT peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact FROM terrace_link WHERE peer = ?1") \
+	X(LINK_ALL, "SELECT peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact FROM terrace_link WHERE ?1 = 0 ORDER BY peer") \
+	X(LINK_PUT, "INSERT INTO terrace_link(peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT(peer) DO UPDATE SET received = ?2, received_head = ?3, acked = ?4, acked_head = ?5, built = ?6, fed = ?7, fed_hash = ?8, position = ?9, position_hash = ?10, epoch = ?11, tick = ?12, superseded = ?13, healed = ?14, heal = ?15, twin = ?16, contact = ?17") \
+	X(LINK_DROP, "DELETE FROM terrace_link WHERE peer = ?1") \
+	X(LINK_UNHEAL, "UPDATE terrace_link SET healed = 0 WHERE peer <> ?1") \
+	X(LINK_DIGEST_GET, "SELECT digest, digest_at FROM terrace_link WHERE peer = ?1") \
+	X(LINK_DIGEST_PUT, "UPDATE terrace_link SET digest = ?2, digest_at = ?3 WHERE peer = ?1") \
+	X(DIRTY_MARK, "INSERT INTO terrace_dirty(peer, register, key, groups, sent) VALUES(?1, ?2, ?3, ?4, 0) ON CONFLICT(peer, register, key) DO UPDATE SET groups = groups | ?4, sent = 0") \
+	X(DIRTY_HAS, "SELECT 1 FROM terrace_dirty WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(DIRTY_REWIND, "UPDATE terrace_dirty SET sent = 0 WHERE peer = ?1 AND sent > ?2") \
+	X(DIRTY_DONE, "DELETE FROM terrace_dirty WHERE peer = ?1 AND sent BETWEEN 1 AND ?2") \
+	X(DIRTY_COUNT, "SELECT (SELECT count(*) FROM terrace_dirty WHERE peer = ?1) + (SELECT count(*) FROM terrace_dirty_item WHERE peer = ?1)") \
+	X(DIRTY_ANY, "SELECT EXISTS(SELECT 1 FROM terrace_dirty WHERE peer = ?1) OR EXISTS(SELECT 1 FROM terrace_dirty_item WHERE peer = ?1) OR EXISTS(SELECT 1 FROM terrace_cursor WHERE peer = ?1)") \
+	X(DIRTY_UNSENT, "SELECT EXISTS(SELECT 1 FROM terrace_dirty WHERE peer = ?1 AND sent = 0) OR EXISTS(SELECT 1 FROM terrace_dirty_item WHERE peer = ?1 AND sent = 0) OR EXISTS(SELECT 1 FROM terrace_cursor WHERE peer = ?1)") \
+	X(DIRTY_DROP, "DELETE FROM terrace_dirty WHERE peer = ?1") \
+	X(DIRTY_MOVE, "INSERT INTO terrace_dirty(peer, register, key, groups, sent) SELECT ?2, register, key, groups, 0 FROM terrace_dirty WHERE peer = ?1 ON CONFLICT(peer, register, key) DO UPDATE SET groups = groups | excluded.groups, sent = 0") \
+	X(DIRTY_ROWS, "SELECT register, key, groups FROM terrace_dirty AS d WHERE peer = ?1 AND sent = 0 AND NOT EXISTS(SELECT 1 FROM terrace_cursor AS c WHERE c.peer = ?1 AND c.register = d.register AND (c.started = 0 OR d.key > c.key)) ORDER BY register, key LIMIT ?2") \
+	X(DIRTY_SENT, "INSERT INTO terrace_dirty(peer, register, key, groups, sent) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(peer, register, key) DO UPDATE SET groups = groups | ?4, sent = ?5") \
+	X(DIRTY_FORGET, "DELETE FROM terrace_dirty WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(ITEM_MARK, "INSERT INTO terrace_dirty_item(peer, kind, id, sent) VALUES(?1, ?2, ?3, 0) ON CONFLICT(peer, kind, id) DO UPDATE SET sent = 0") \
+	X(ITEM_REWIND, "UPDATE terrace_dirty_item SET sent = 0 WHERE peer = ?1 AND sent > ?2") \
+	X(ITEM_DONE, "DELETE FROM terrace_dirty_item WHERE peer = ?1 AND sent BETWEEN 1 AND ?2") \
+	X(ITEM_DROP, "DELETE FROM terrace_dirty_item WHERE peer = ?1") \
+	X(ITEM_MOVE, "INSERT INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?2, kind, id, 0 FROM terrace_dirty_item WHERE peer = ?1 AND kind < 7 ON CONFLICT(peer, kind, id) DO UPDATE SET sent = 0") \
+	X(ITEM_ROWS, "SELECT kind, id FROM terrace_dirty_item WHERE peer = ?1 AND sent = 0 ORDER BY kind, id LIMIT ?2") \
+	X(ITEM_SENT, "UPDATE terrace_dirty_item SET sent = ?4 WHERE peer = ?1 AND kind = ?2 AND id = ?3") \
+	X(ITEM_FORGET, "DELETE FROM terrace_dirty_item WHERE peer = ?1 AND kind = ?2 AND id = ?3") \
+	X(ITEM_BROADCASTS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 1, id, 0 FROM terrace_segment WHERE kind BETWEEN 3 AND 8") \
+	X(ITEM_RECORDS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 2, id, 0 FROM terrace_record WHERE lost_unit BETWEEN ?1 AND ?2") \
+	X(ITEM_EPOCHS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 3, epoch, 0 FROM terrace_epoch WHERE unit BETWEEN ?1 AND ?2 OR unit IN (?3, ?4, ?5, ?6)") \
+	X(ITEM_SETTLEDS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 4, id, 0 FROM terrace_receipt WHERE kind = 1 AND author BETWEEN ?1 AND ?2") \
+	X(EPOCH_ROW, "SELECT unit, former, tick, position FROM terrace_epoch WHERE epoch = ?1") \
+	X(CURSOR_START, "INSERT OR REPLACE INTO terrace_cursor(peer, register, key, started) VALUES(?1, ?2, NULL, 0)") \
+	X(CURSOR_GET, "SELECT key, started FROM terrace_cursor WHERE peer = ?1 AND register = ?2") \
+	X(CURSOR_PUT, "UPDATE terrace_cursor SET key = ?3, started = 1 WHERE peer = ?1 AND register = ?2") \
+	X(CURSOR_END, "DELETE FROM terrace_cursor WHERE peer = ?1 AND register = ?2") \
+	X(CURSOR_DROP, "DELETE FROM terrace_cursor WHERE peer = ?1") \
+	X(CURSOR_OPEN, "SELECT 1 FROM terrace_cursor WHERE peer = ?1 LIMIT 1") \
+	X(BUILT_ADD, "INSERT OR REPLACE INTO terrace_built(peer, number, hash) VALUES(?1, ?2, ?3)") \
+	X(BUILT_GET, "SELECT hash FROM terrace_built WHERE peer = ?1 AND number = ?2") \
+	X(BUILT_DONE, "DELETE FROM terrace_built WHERE peer = ?1 AND number <= ?2") \
+	X(BUILT_DROP, "DELETE FROM terrace_built WHERE peer = ?1") \
+	X(NEED_ADD, "INSERT OR IGNORE INTO terrace_need(peer, register, key, since) VALUES(?1, ?2, ?3, ?4)") \
+	X(NEED_DONE, "DELETE FROM terrace_need WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(NEED_EACH, "SELECT register, key FROM terrace_need WHERE peer = ?1 ORDER BY register, key LIMIT ?2") \
+	X(NEED_COUNT, "SELECT count(*) FROM terrace_need WHERE peer = ?1") \
+	X(NEED_COUNT_ALL, "SELECT count(*) FROM terrace_need WHERE ?1 = 0") \
+	X(NEED_MOVE, "UPDATE OR REPLACE terrace_need SET peer = ?2 WHERE peer = ?1") \
+	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE unit = ?1") \
+	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE told <= ?1 ORDER BY unit LIMIT ?2") \
+	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7") \
+	X(PEER_TOLD, "UPDATE terrace_peer SET told = 1 WHERE unit = ?1") \
+	X(PEER_UNTOLD, "UPDATE terrace_peer SET told = 0 WHERE ?1 = 0") \
+	X(REVOKED_PUT, "INSERT OR IGNORE INTO terrace_revoked(serial, unit, sign_key, at) VALUES(?1, ?2, ?3, ?4)") \
+	X(REVOKED_ALL, "SELECT serial FROM terrace_revoked WHERE ?1 = 0 UNION SELECT serial FROM terrace_peer WHERE revoked <> 0 AND serial IS NOT NULL ORDER BY 1") \
+	X(REVOKED_KEYS, "SELECT sign_key FROM terrace_revoked WHERE unit = ?1 AND length(sign_key) = 32 ORDER BY at DESC LIMIT 8") \
+	X(TRUSTED_PUT, "INSERT OR REPLACE INTO terrace_trusted(author, stream, epoch, position, hash) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(TRUSTED_GET, "SELECT epoch, position, hash FROM terrace_trusted WHERE author = ?1 AND stream = ?2") \
+	X(INVITE_GET, "SELECT name, secret, until, used FROM terrace_invite WHERE unit = ?1") \
+	X(INVITE_USED, "UPDATE terrace_invite SET used = ?2 WHERE unit = ?1") \
+	X(DESCENDANT_PUT, "INSERT OR REPLACE INTO terrace_descendant(unit, via, body, at) VALUES(?1, ?2, ?3, ?4)") \
+	X(DESCENDANT_ALL, "SELECT unit, via, body, at FROM terrace_descendant WHERE ?1 = 0 ORDER BY unit") \
+	X(LISTS_ALL, "SELECT body FROM terrace_policy_list WHERE ?1 = 0 ORDER BY hash") \
+	X(LIST_ONE, "SELECT body FROM terrace_policy_list WHERE hash = ?1") \
+	X(POLICY_STATES, "SELECT issuer, version, state FROM terrace_policy WHERE ?1 = 0 AND state <> 'old' ORDER BY issuer, version") \
+	X(MARKER_ADD, "INSERT OR IGNORE INTO terrace_tombstone(register, key, since) VALUES(?1, ?2, ?3)") \
+	X(MARKER_ALL, "SELECT register, key FROM terrace_tombstone AS t WHERE NOT EXISTS(SELECT 1 FROM terrace_dirty AS d WHERE d.peer = ?1 AND d.register = t.register AND d.key = t.key) LIMIT ?2") \
+	X(MARKER_DROP, "DELETE FROM terrace_tombstone WHERE register = ?1 AND key = ?2") \
+	/* (end of outbox, links) */ \
+	/* records */ \
+	X(RECORD_SAME, "SELECT id, decider FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND lost_tick = ?5 AND lost_epoch = ?6") \
+	X(RECORD_LATER, "SELECT 1 FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND (lost_tick > ?5 OR lost_tick = ?5 AND lost_epoch > ?6) LIMIT 1") \
+	X(RECORD_EARLIER, "DELETE FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND (lost_tick < ?5 OR lost_tick = ?5 AND lost_epoch < ?6) AND state = 'open'") \
+	X(RECORD_ADD, "INSERT INTO terrace_record(id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26) ON CONFLICT(id) DO UPDATE SET unit = ?8, kind = ?9, why = ?10, rule = ?11, decider = ?12, policy = ?13, at = ?14, tree_time = ?15, kept = ?16, lost = ?17, base = ?18, kept_text = ?19, lost_text = ?20, base_text = ?21, say = ?22, vouched = ?23") \
+	X(RECORD_GET, "SELECT id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor FROM terrace_record WHERE id = ?1") \
+	X(RECORD_RESOLVED, "UPDATE terrace_record SET state = 'resolved' WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND lost_tick = ?5 AND lost_epoch = ?6 AND state = 'open'") \
+	X(QUARANTINE_PUT, "INSERT INTO terrace_quarantine(register, key, alive, value, why, since, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT(register, key) DO UPDATE SET alive = ?3, value = ?4, why = ?5, tries = tries + 1") \
+	X(QUARANTINE_GET, "SELECT alive, value FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
+	X(QUARANTINE_DROP, "DELETE FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
+	X(QUARANTINE_ANY, "SELECT 1 FROM terrace_quarantine LIMIT 1") \
+	X(QUARANTINE_EACH, "SELECT register, key FROM terrace_quarantine WHERE id > ?1 ORDER BY id") \
+	X(ISSUE_AGAIN, "UPDATE terrace_issue SET text = ?5, unit = ?4, since = CASE WHEN state = 'open' THEN since ELSE ?6 END, state = 'open' WHERE kind = ?1 AND register IS ?2 AND key IS ?3") \
+	X(ISSUE_ADD, "INSERT INTO terrace_issue(kind, register, key, unit, text, since) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(ISSUE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = ?1 AND register IS ?2 AND key IS ?3 AND state = 'open'") \
+	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \
+	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE slot <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
+	/* (end of records) */
+
+enum statement_id {
+#define X(id, sql) SQL_##id,
+	STATEMENT_TABLE(X)
+#undef X
+	STATEMENT_COUNT
+};
+
+#endif

@@ -1,0 +1,35 @@
+/* Table: reads and writes the application's register tables; the only code that touches their columns.
+ *
+ * Writes are UPDATE for changed columns and INSERT or UPSERT for whole rows, never REPLACE; our connection fires no
+ * trigger and no cascade.  What the table refuses is the caller's to keep in quarantine. */
+#ifndef STORE_TABLE_H
+#define STORE_TABLE_H
+
+#include "store/state.h"
+
+struct table;
+int table_open(struct db *db, struct table **ret, struct err *err);
+void table_close(struct table *t);
+void table_forget(struct table *t);      /* after a new catalog or a roll-back of DDL */
+
+/* Cells of all columns of the register (index = position in r->columns), views in the arena; *ret NULL where the
+ * table has no such row. */
+int table_read(struct table *t, const struct reg *r, struct cell key_cell, struct key key, struct arena *a,
+               struct cell **ret, struct err *err);
+/* Fills the cells of every standing decision (from the table, the overflow or the quarantine) of a loaded row. */
+int held_cells(struct table *t, struct held *h, struct arena *a, struct err *err);
+/* What the quarantine keeps of a row: the standing decisions with their cells. */
+void held_store(const struct held *h, struct buf *b);
+/* The row's columns: those set in `mask` (by position in r->columns) get cells[i]; insert: the row is new. Returns
+ * ERR_REFUSED with the constraint's text when the table says no (nothing is changed then). */
+int table_write(struct table *t, const struct reg *r, struct key key, bool insert, const bool *mask,
+                const struct cell *cells, struct err *err);
+int table_delete(struct table *t, const struct reg *r, struct key key, struct err *err);
+/* Foreign keys among the registers for this row as it stands: 0, or ERR_REFUSED naming parent or child. */
+int table_keys(struct table *t, const struct reg *r, struct key key, bool deleted, struct err *err);
+/* The next keys of the table itself in key order, after `after` in its one-cell form (NULL = from the start). */
+int table_scan(struct table *t, const struct reg *r, const struct cell *after, uint32_t most, struct arena *a,
+               struct key **ret, uint32_t *ret_n, struct err *err);
+bool table_has_keys(struct table *t, const struct reg *r);      /* whether any foreign key touches the register */
+
+#endif

@@ -1,0 +1,2 @@
+CREATE TABLE a(x TEXT);
+CREATE TABLE relief_case(case_no TEXT NOT NULL PRIMARY KEY, unit_code TEXT REFERENCES a(x));

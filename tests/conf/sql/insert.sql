@@ -1,0 +1,1 @@
+INSERT INTO relief_case VALUES(1);

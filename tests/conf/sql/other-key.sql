@@ -1,0 +1,1 @@
+CREATE TABLE relief_case(case_no TEXT NOT NULL, unit_code TEXT NOT NULL, PRIMARY KEY(case_no, unit_code));

@@ -1,0 +1,1 @@
+CREATE TABLE relief_case(id INTEGER PRIMARY KEY, case_no TEXT NOT NULL UNIQUE, unit_code TEXT);

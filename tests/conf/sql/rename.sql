@@ -1,0 +1,2 @@
+CREATE TABLE relief_case(case_no TEXT NOT NULL PRIMARY KEY);
+ALTER TABLE relief_case RENAME TO b;

@@ -1,0 +1,1 @@
+CREATE TABLE terrace_log(x TEXT);

@@ -1,0 +1,1 @@
+CREATE TEMP TABLE relief_case(case_no TEXT NOT NULL PRIMARY KEY);

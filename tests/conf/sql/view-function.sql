@@ -1,0 +1,2 @@
+CREATE TABLE a(x TEXT);
+CREATE VIEW v AS SELECT printf('%9999d', x) FROM a;
