@@ -40,7 +40,15 @@ static bool seen(const struct question *q, const struct value *x, const struct v
 	return version_seen(x->v, y->v, q->ctx->epochs);
 }
 
-/* ---- 1. Admit */
+/* ---- 1
+ *
+ * 1. Admit, for whatever comes from below (delta or state), at each superior: the author may write this group in that
+ * mode under the policy list that the value names (not older than one that its author reported at a mark which this
+ * value has seen in its own level); and, if v is a decision, no lock holds and no `refuse` rule that this level checks
+ * fails for the row as it would become; and no key clash.  A ruling is exempt only if what it asserts is its base and
+ * this node holds that base with exactly those columns, or its author could write that value itself, or it revives a
+ * dead row; any other that would be taken is refused, alarm `forged-ruling`.  If v would not be taken anyway (2-6), it
+ * is only recorded.  Otherwise -> refuse: answer with a ruling. */
 
 static bool cells_equal(const struct value *a, const struct cell *cells, uint32_t ncells, const bool *present)
 {
@@ -282,8 +290,8 @@ static void decide_group(const struct question *q, struct verdict *ret)
 		stays(q, q->h, ret);
 		return;
 	}
-	/* 5. No h, or v is greater than h: v is held from now on.  v has seen h, or v is a value of group row of another
-	 * life than a dead h -> take; else -> take-over, a conflict with h as the loser. */
+	/* 5. No h, or v is greater than h: v is held from now on.  v has seen h, or v is a value of group `row` of
+	 * another life than a dead h -> take; else -> take-over, a conflict with h as the loser. */
 	take = !q->h || seen(q, q->v, q->h)
 		|| (q->v->group == GROUP_ROW && !q->h->alive && !ident_equal(q->v->life, q->h->life));
 	say(ret, 5, take ? VERDICT_TAKE : VERDICT_TAKE_OVER, WHY_NONE);
@@ -292,8 +300,9 @@ static void decide_group(const struct question *q, struct verdict *ret)
 
 /* ---- the whole */
 
-/* 2. The row is dead, or v speaks of another life than the one that group row names -> aside: merged into that life
- * all the same, the table does not change, and a decision that the ending delete had not seen is recorded. */
+/* 2. The row is dead, or v speaks of another life than the one that group `row` names -> aside: v is merged into that
+ * life by 3-6 all the same, the table does not change, and a decision that the ending delete had not seen (`saw`) is
+ * recorded as `edited-while-deleted`. */
 static void put_aside(const struct question *q, struct verdict *ret)
 {
 	const struct value *row = q->row->row.decision, **lost = ret->losers;
@@ -325,7 +334,7 @@ static void judge(const struct question *q, bool below, bool revived, struct ver
 		put_aside(q, ret);
 		return;
 	}
-	/* 1. Admit, for whatever comes from below, at each superior; otherwise -> refuse: answer with a ruling. */
+	/* 1 */
 	if (below && !over_marker(q))
 		why = refusal(q, &sentence);
 	if (revived) {
@@ -342,7 +351,7 @@ static void judge(const struct question *q, bool below, bool revived, struct ver
 	}
 }
 
-/* 2. A life that is not known -> need.  A state is the answer to a need, never its cause. */
+/* 2. A life or a base that is not known -> need.  A state is the answer to a need, never its cause. */
 static bool life_missing(const struct question *q)
 {
 	if (!q->row->row.decision)
@@ -373,7 +382,8 @@ void rule_decide(const struct row *held, const struct value *v, const struct rul
 		return;
 	}
 	ret->value = q.whole = value_completed(g, v, a);
-	/* 2. The row has left this node's scope, or the node holds only a marker of it -> pass. */
+	/* 2. The row has left this node's scope, or the node holds only a marker of it -> pass: nothing is judged here,
+	 * it is decided where the row is held. */
 	if (v->group != GROUP_ROW && !unit_contains(ctx->unit, held->row.decision->row_unit)) {
 		say(ret, 2, VERDICT_PASS, WHY_SCOPE);
 		return;
@@ -387,8 +397,8 @@ void rule_decide(const struct row *held, const struct value *v, const struct rul
 /* ---- Ruling, Once more */
 
 /* What refuses asserts the value held (or no such row, or the defaults); what revives asserts v. */
-static struct value *asserted(const struct value *h, const struct value *v, const struct cell *defaults, uint32_t ncells,
-                              struct arena *a)
+static struct value *asserted(const struct value *h, const struct value *v, const struct cell *defaults,
+                              uint32_t ncells, struct arena *a)
 {
 	struct value *r = arena_copy(a, h ? h : v, sizeof(*r));
 

@@ -29,7 +29,9 @@
 #include "base/text.h"
 #include "core/version.h"
 
-enum flag { FLAG_PROPOSAL = 1, FLAG_RULING = 2, FLAG_ACTING = 4, FLAG_BASE = 8, FLAG_ACTOR = 16, FLAG_SAW = 32, FLAGS = 63 };
+enum flag {
+	FLAG_PROPOSAL = 1, FLAG_RULING = 2, FLAG_ACTING = 4, FLAG_BASE = 8, FLAG_ACTOR = 16, FLAG_SAW = 32, FLAGS = 63,
+};
 enum same { SAME_LIFE = 1, SAME_MARKS = 2, SAMES = 3 };
 
 #define ALL_LEVELS ((1u << LEVELS) - 1)

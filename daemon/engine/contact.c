@@ -38,14 +38,6 @@ const uint8_t *parent_key(const struct engine *e)
 	return e->parent != UNIT_NONE && c->n > 1 && c->at[1].unit == e->parent ? c->at[1].sign_public : NULL;
 }
 
-void tree_time_hear(struct engine *e, int64_t tree_s)
-{
-	if (e->parent == UNIT_NONE || tree_s <= engine_tree_time(e))
-		return;
-	e->tree_s = tree_s;
-	e->tree_steady_ms = steady_ms(e);
-}
-
 bool transient(int code)
 {
 	switch (code) {

@@ -54,7 +54,9 @@ int heal_begin(struct engine *e, struct link *l, const struct heal_numbers *n, s
 	      (unsigned long long)(up ? e->unit : l->peer));
 	if (up)
 		return peer_told(e->db, UNIT_NONE, err);
-	rc = dirty_items_again(e->db, l->peer, err);
+	rc = broadcasts_down(e, l->peer, err);
+	if (rc == 0)
+		rc = dirty_items_again(e->db, l->peer, err);
 	return rc == 0 ? dirty_item(e->db, l->peer, ITEM_HEALED, n->number, err) : rc;
 }
 

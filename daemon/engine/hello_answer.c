@@ -87,8 +87,8 @@ static void judge_epoch(struct judging *j)
 	bool same = j->h.epoch == l->epoch;
 	bool after = !same && l->epoch != 0 && descends(&j->h, l->epoch, &left);
 
-	if (l->superseded != 0 && !same && !after && j->h.epoch != 0 &&
-	    (j->h.epoch == l->superseded || descends(&j->h, l->superseded, &ignored))) {
+	if (l->superseded != 0 && !same && j->h.epoch != 0 &&
+	    (j->h.epoch == l->superseded || (!after && descends(&j->h, l->superseded, &ignored)))) {
 		l->twin = true;
 		j->a.orders |= ORDER_TWIN;
 		return;
@@ -96,8 +96,7 @@ static void judge_epoch(struct judging *j)
 	if (l->epoch != 0 && ((same && j->h.sealed < l->tick) || (after && left < l->tick) || (!same && !after))) {
 		j->a.orders |= ORDER_RESTORED;
 		heal(j, "its file is a restored one");
-		if (!same)
-			l->superseded = l->epoch;
+		l->superseded = l->epoch;        /* coming back, it is the other machine's */
 	}
 	l->epoch = j->h.epoch;
 	l->tick = j->h.sealed;

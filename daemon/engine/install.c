@@ -1,6 +1,8 @@
 /* Install: broadcasts. */
 #include "engine/install.h"
 
+#include "engine/contact.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,7 +196,7 @@ static int take_time(struct engine *e, const struct segment *s, struct slice raw
 void tree_time_hear(struct engine *e, int64_t at_s)
 {
 	if (e->parent == UNIT_NONE || at_s <= engine_tree_time(e))
-		return;                          /* never backwards */
+		return;
 	e->tree_s = at_s;
 	e->tree_steady_ms = steady_ms(e);
 }

@@ -273,10 +273,8 @@ static int queue_own(struct merging *m, struct merging_row *row, struct err *err
 		return memory(m, err);
 	*c = (struct change){.reg = reg, .flags = m->late, .key = key_copy(b->arena, row->held.key), .nparts = row->nown,
 	                     .parts = parts};
-	c->unit = row->unit != UNIT_NONE ? row->unit : row->held.row->row.decision->row_unit;
+	c->unit = row->stood ? row->unit : row->held.row->row.decision->row_unit;
 	for (uint32_t i = 0; i < row->nown; i++) {
-		if (row->own[i].group == GROUP_ROW && row->own[i].alive && row->unit == UNIT_NONE)
-			c->unit = row->own[i].row_unit;
 		if (!wire_part(b, m->reg, &row->own[i], &parts[i]))
 			return memory(m, err);
 	}

@@ -1,5 +1,5 @@
 /* Outgoing: this node's own changes as signed delta segments (design protocol §2, §3). */
-#include "engine/self.h"
+#include "engine/contact.h"
 
 #include <string.h>
 
@@ -77,7 +77,7 @@ static int emit(struct engine *e, enum level ceiling, struct slice raw, uint32_t
 	if (rc == 0)
 		rc = segment_keep(e->db, &s, e->unit, now_ms(e), &id, err);
 	/* Nothing is sent beyond the ceiling: the highest node not above it is the level of record. */
-	if (rc == 0 && e->parent != UNIT_NONE && e->level > ceiling)
+	if (rc == 0 && goes_up(e, ceiling))
 		rc = outbox_add(e->db, id, buf_slice(out), err);
 	if (rc != 0)
 		return rc;
@@ -85,7 +85,7 @@ static int emit(struct engine *e, enum level ceiling, struct slice raw, uint32_t
 	head.hash = segment_hash(&s);
 	head.list = e->catalog->list;
 	head.epoch = e->epoch;
-	if (e->parent == UNIT_NONE || e->level <= ceiling)
+	if (!goes_up(e, ceiling))
 		head.settled = head.position;    /* this is the level of record */
 	segment_name(&h, &name);
 	event(e, LOG_LEVEL_INFO, "seal", UNIT_NONE, buf_text(&name), "%u changes, %zu bytes", changes, out->n);

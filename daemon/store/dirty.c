@@ -218,7 +218,7 @@ int dirty_items(struct db *db, uint64_t peer, uint32_t most, struct arena *a, ui
 int dirty_items_again(struct db *db, uint64_t peer, struct err *err)
 {
 	static const enum statement_id all[] = { SQL_ITEM_RECORDS, SQL_ITEM_SETTLEDS, SQL_ITEM_EPOCHS };
-	int rc = two(db, SQL_ITEM_BROADCASTS, peer, 0, err);
+	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all) && rc == 0; i++) {
 		sqlite3_stmt *s = db_statement(db, all[i], err);

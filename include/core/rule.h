@@ -106,6 +106,7 @@ struct row *row_new(struct arena *a, uint32_t ngroups, const char *const *names)
 /* Puts v in its place, whatever stood there less: keep the greater.  Merging is nothing but this.  A partial value
  * is completed where its base is there; v is kept by reference. */
 void row_put(struct row *row, const struct value *v, struct arena *a);
+/* A decision of group row makes its life known; of a marker whose values are erased none is: there set row.decision. */
 void row_know_life(struct row *row, struct ident life, struct arena *a);
 struct life_state *row_life(const struct row *row, struct ident life);           /* NULL = not known */
 struct life_state *row_current(const struct row *row);   /* the life that group row names, dead or alive, or NULL */

@@ -23,8 +23,6 @@ bool travels(const struct engine *e, const struct reg *r, uint64_t peer);
 int begin_empty(struct engine *e, struct err *err);
 /* The parent's signing key, as this node's own chain says; NULL at the top. */
 const uint8_t *parent_key(const struct engine *e);
-/* Hears of the tree time: never backwards. */
-void tree_time_hear(struct engine *e, int64_t tree_s);
 /* Errors of the machine, after which a whole transaction is void; the others speak of what came. */
 bool transient(int code);
 

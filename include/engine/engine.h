@@ -76,6 +76,8 @@ int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t afte
                        struct slice receipt, size_t most, struct buf *body, struct err *err);
 /* Whether a chain may connect: strict descendant issued by this node, not revoked; a copy the server may use
  * from its own threads is published through engine_revoked. */
+/* A child whose chain was issued by this node already (an offline enrolment, tests) becomes a peer. */
+int engine_welcome(struct engine *e, const struct chain *c, struct slice pem, struct err *err);
 int engine_enroll_answer(struct engine *e, struct slice body, struct buf *answer, struct err *err);
 /* Serial numbers revoked, as a sorted NUL-separated copy owned by the caller; called by the ledger after changes. */
 int engine_revoked(struct engine *e, struct buf *ret, struct err *err);

@@ -62,7 +62,7 @@ int dirty_items(struct db *db, uint64_t peer, uint32_t most, struct arena *a, ui
                 uint32_t *ret_n, struct err *err);
 int dirty_item_sent(struct db *db, uint64_t peer, uint32_t kind, int64_t id, uint64_t number, struct err *err);
 int dirty_item_forget(struct db *db, uint64_t peer, uint32_t kind, int64_t id, struct err *err);
-/* A heal: all broadcasts kept, epochs of its path and scope, records and settled receipts of its subtree. */
+/* A heal: epochs of its path and scope, records and settled receipts of its subtree. */
 int dirty_items_again(struct db *db, uint64_t peer, struct err *err);
 struct epoch_row {
 	uint32_t epoch, former;

@@ -124,7 +124,6 @@
 	X(ITEM_ROWS, "SELECT kind, id FROM terrace_dirty_item WHERE peer = ?1 AND sent = 0 ORDER BY kind, id LIMIT ?2") \
 	X(ITEM_SENT, "UPDATE terrace_dirty_item SET sent = ?4 WHERE peer = ?1 AND kind = ?2 AND id = ?3") \
 	X(ITEM_FORGET, "DELETE FROM terrace_dirty_item WHERE peer = ?1 AND kind = ?2 AND id = ?3") \
-	X(ITEM_BROADCASTS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 1, id, 0 FROM terrace_segment WHERE kind BETWEEN 3 AND 8") \
 	X(ITEM_RECORDS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 2, id, 0 FROM terrace_record WHERE lost_unit BETWEEN ?1 AND ?2") \
 	X(ITEM_EPOCHS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 3, epoch, 0 FROM terrace_epoch WHERE unit BETWEEN ?1 AND ?2 OR unit IN (?3, ?4, ?5, ?6)") \
 	X(ITEM_SETTLEDS, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 4, id, 0 FROM terrace_receipt WHERE kind = 1 AND author BETWEEN ?1 AND ?2") \

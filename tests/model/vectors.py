@@ -122,8 +122,7 @@ def features(unit, row, v, clause, losers, epochs, ctx):
         elif v.ruling:
             yield "own right: " + clause
         elif v.group == "row" and v.kind == DECISION and len(rights(v, h, ctx.healing)) > 1 and not may_write(v, None, ctx.policies):
-            yield "said again, lost: " + clause if h is None else \
-                 "said again: " + clause
+            yield ("said again: " if h else "said again, lost: ") + clause
     if v.group == "row":
         yield "%s, %s: %s" % ("insert" if v.life == v.id else "move" if v.cols["alive"] else "delete", v.kind, clause)
     if clause == "1 bad-state ":
@@ -172,10 +171,13 @@ def twist_of(row, v):
     return wrong[0] if len(wrong) == 1 else "several"
 
 TAKING = ("take ", "take-over ", "divert ")
-MUST = ["1 refuse mode", "1 refuse old-policy", "1 refuse lock", "1 refuse rule", "1 refuse key-clash", "1 refuse forged-ruling", "1 revive ", "1 bad-state ", "2 need life",
+MUST = ["1 refuse mode", "1 refuse old-policy", "1 refuse lock", "1 refuse rule", "1 refuse key-clash", "1 refuse forged-ruling", "1 revive ",
+        "1 bad-state ", "2 need life",
         "2 need base", "2 pass scope", "2 aside dead", "2 aside life", "3 old ", "4 take ", "4 divert ", "5 take-over ", "6 keep "]
 ALSO = ["acting", "marker: 6 keep ", "fork: 4 take ", "in its unit: 6 keep ", "no insert: 6 keep ", "of two lives: 4 take ",
-        "covered by saw", "over a tombstone: 4 take ", "within the former epoch", "beyond the former epoch", "epochs: 3 old ", "epochs: 4 take ", "epochs: 5 take-over ", "epochs: 6 keep ", "other unit: 4 take ", "other unit: 5 take-over ",
+        "covered by saw", "over a tombstone: 4 take ", "within the former epoch", "beyond the former epoch",
+        "epochs: 3 old ", "epochs: 4 take ", "epochs: 5 take-over ", "epochs: 6 keep ",
+        "other unit: 4 take ", "other unit: 5 take-over ",
         "other unit: 6 keep ", "lives: 4 take ", "lives: 5 take-over ", "lives: 6 keep ", "partial: 4 take ", "partial: 3 old ",
         "partial: 6 keep ", "ruling: 4 take ", "ruling: 5 take-over ", "ruling: 6 keep ", "proposal: 3 old ", "proposal: 6 keep ",
         "proposal: 4 take ", "superior: 5 take-over ", "subordinate: 6 keep ", "subordinate: 4 take ", "same level: 5 take-over "] + [
@@ -189,7 +191,8 @@ ALSO = ["acting", "marker: 6 keep ", "fork: 4 take ", "in its unit: 6 keep ", "n
         "revive life: 1 refuse forged-ruling", "revive : 1 refuse forged-ruling",
         "upheld, base: 4 take ", "upheld, nothing: 4 take ", "upheld, dead: 4 take ", "upheld, first: 4 take ", "upheld, revive: 4 take ",
         "upheld, lost: 4 take ", "upheld, nothing: 2 aside life", "own right: 4 take ", "own right: 5 take-over ", "ruling: 1 refuse key-clash",
-        "above: 1 bad-state ", "below: 1 bad-state ", "said again: 4 take ", "said again, lost: 4 take ", "again, lost: 1 refuse mode", "lost: 1 refuse forged-ruling", "insert, proposal: 1 refuse mode", "insert, decision: 1 refuse mode",
+        "above: 1 bad-state ", "below: 1 bad-state ", "said again: 4 take ", "said again, lost: 4 take ",
+        "again, lost: 1 refuse mode", "lost: 1 refuse forged-ruling", "insert, proposal: 1 refuse mode", "insert, decision: 1 refuse mode",
         "move, proposal: 1 refuse mode", "delete, proposal: 1 refuse mode", "move, decision: 1 refuse mode", "delete, decision: 1 refuse mode",
         "delete, proposal: 4 divert ", "move, proposal: 4 divert ", "delete, decision: 4 take ", "move, decision: 4 take "]
 
@@ -267,9 +270,8 @@ def special(r, row, u, every, under):
             x = x.but(base=(low, (98, 7)))
         if twist == "unit":
             x = x.but(cols={"alive": True, "unit": unit})
-        if twist == "life" and h and inside(u, h.life[0]) and len(h.life[0]) > len(u) + 1:
-            x = ruling(row, born, h.life[0][:r.randint(len(u) + 1, len(h.life[0]) - 1)], mark, revive=True)
-            return "revive life", x.but(life=h.life, base=h.life, cols={"alive": True, "unit": h.life[0]})
+        if twist == "life" and low != unit:            # of the life whose end is held
+            return what + " life", x.but(marks=raised(x.marks, level_of(unit), (50, 7)))
         twist = "" if twist == "life" else twist
         return what + " " + twist, x
     if what == "moved" and h and not h.cols["alive"]:
@@ -309,6 +311,9 @@ def vectors(n, seed, limit=40000):
                 if under and r.random() < 0.25:
                     row = None if r.random() < 0.2 else row
                     name, rare = special(r, row or NO_ROW, u, every, under)
+                    if name == "revive life":
+                        row = put(NO_ROW, rare.but(unit=rare.life[0], marks=raised((NONE,) * LEVELS, level_of(rare.life[0]), (1, 7)), cols={
+                            **rare.cols, "alive": False}, ruling=False, base=None, asserts=None))
                 if rare:
                     v = rare
                 elif row and under and r.random() < 0.25:
@@ -323,8 +328,10 @@ def vectors(n, seed, limit=40000):
                 if below and r.random() < 0.2:
                     e = r.choice(sorted(t.epochs)) if t.epochs and r.random() < 0.5 else v.mark[1]
                     reported = [[max(1, v.mark[0] - r.choice([0, 1, 1, -1])), e, v.policy + r.choice([0, 1])]]
-                case = {"node": u, "came": "below" if below else "above", "whole_row": r.random() < 0.3, "healing": r.random() < (0.7 if "lost" in name else 0.1), "epochs": t.epochs,
-                        "policies": [random_policy(r, harsh=bool(rare)) for _ in t.policies] if r.random() < (0.7 if rare else 0.15) else t.policies, "reported": reported,
+                case = {"node": u, "came": "below" if below else "above", "epochs": t.epochs, "whole_row": r.random() < 0.3,
+                        "healing": r.random() < (0.7 if "lost" in name else 0.1) and below,
+                        "policies": [random_policy(r, harsh=bool(rare)) for _ in t.policies] if r.random() < (0.7 if rare else 0.15) else t.policies,
+                        "reported": reported,
                         "failing": r.choice(["", "", "", "lock", "rule"]), "next": [r.randint(1, 40), 9], "incoming": value_json(v)}
                 verdict = decide(row, v, context_of(case))
                 tags = features(u, row, v, "%d %s %s" % verdict[:3], verdict.losers, t.epochs, context_of(case))

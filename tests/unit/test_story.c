@@ -612,6 +612,12 @@ static void story_forged_revival(void **state)
 	EXPECT(1, "refuse", "forged-ruling", 1);
 	county.row = row_new(&arena, NGROUPS, names);
 	comes(&county, ended, false);
+	v = bent(honest, &version);
+	v->life = version->base = (struct ident){ county.unit, { 40, county.epoch } };   /* its superior's */
+	comes(&county, v, false);
+	EXPECT(1, "refuse", "forged-ruling", 1);
+	county.row = row_new(&arena, NGROUPS, names);
+	comes(&county, ended, false);
 	create[VILLAGE] = MODE_READ;                             /* nor may villages enter anybody */
 	comes(&county, honest, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
@@ -785,10 +791,28 @@ static void names_of_verdicts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORY(story_informed), STORY(story_concurrent), STORY(story_proposal), STORY(story_refused), STORY(story_once_more), STORY(story_delete_once_more), STORY(story_rights), STORY(story_acting),
-		STORY(story_delete_is_another_right), STORY(story_key_clash), STORY(story_revive), STORY(story_forged_ruling),
-		STORY(story_first_value), STORY(story_forged_revival), STORY(story_lost),
-		STORY(story_own_comes_back), STORY(story_closed_long_ago), STORY(story_bad_state), STORY(story_aside), STORY(story_pass), STORY(story_need), STORY(names_of_verdicts),
+		STORY(story_informed),
+		STORY(story_concurrent),
+		STORY(story_proposal),
+		STORY(story_refused),
+		STORY(story_once_more),
+		STORY(story_delete_once_more),
+		STORY(story_rights),
+		STORY(story_acting),
+		STORY(story_delete_is_another_right),
+		STORY(story_key_clash),
+		STORY(story_revive),
+		STORY(story_forged_ruling),
+		STORY(story_first_value),
+		STORY(story_forged_revival),
+		STORY(story_lost),
+		STORY(story_own_comes_back),
+		STORY(story_closed_long_ago),
+		STORY(story_bad_state),
+		STORY(story_aside),
+		STORY(story_pass),
+		STORY(story_need),
+		STORY(names_of_verdicts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

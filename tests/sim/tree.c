@@ -1,0 +1,481 @@
+/* Tree: nodes, keys, links of the simulator. */
+#include "tree.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/self.h"
+
+uint64_t sim_next(struct sim_random *r)
+{
+	uint64_t z = r->state += 0x9E3779B97F4A7C15u;
+
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+	z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+	return z ^ z >> 31;
+}
+
+uint32_t sim_below(struct sim_random *r, uint32_t n)
+{
+	return (uint32_t)(sim_next(r) % n);
+}
+
+bool sim_chance(struct sim_random *r, double p)
+{
+	return (double)(sim_next(r) >> 11) / 9007199254740992.0 < p;
+}
+
+void sim_fail(struct sim_tree *t, const char *format, ...)
+{
+	va_list args;
+
+	if (t->failure[0] != '\0')
+		return;
+	va_start(args, format);
+	vsnprintf(t->failure, sizeof t->failure, format, args);
+	va_end(args);
+}
+
+/* ---- clocks and randomness as the engine sees them */
+
+static int64_t wall(void *arg)
+{
+	struct sim_node *n = arg;
+
+	return n->tree->now_ms + n->skew_ms;
+}
+
+static int64_t steady(void *arg)
+{
+	struct sim_node *n = arg;
+
+	return n->tree->now_ms;
+}
+
+static void fill_random(void *arg, void *p, size_t size)
+{
+	struct sim_node *n = arg;
+	uint8_t *at = p;
+
+	for (size_t i = 0; i < size; i++)
+		at[i] = (uint8_t)sim_next(&n->tree->random);
+}
+
+static void told(void *arg, int level, const char *kind, uint64_t peer, const char *segment, const char *text)
+{
+	struct sim_node *n = arg;
+
+	if (n->tree->verbose || level <= 3)
+		fprintf(stderr, "  [%lld %012llu] %s %s %s: %s (peer %012llu)\n", (long long)n->tree->now_ms % 100000000,
+		        (unsigned long long)n->unit, level <= 3 ? "!" : " ", kind, segment != NULL ? segment : "", text,
+		        (unsigned long long)peer);
+	if (strcmp(kind, "alarm") == 0 && strstr(text, "bad-mark") != NULL)
+		sim_fail(n->tree, "%012llu: %s", (unsigned long long)n->unit, text);
+}
+
+/* ---- identities: one key for all certificates keeps trees cheap */
+
+static void key_of(const char *name, struct buf *ret)
+{
+	static struct buf made;
+	struct err err = {0};
+
+	(void)name;
+	if (made.n == 0 && chain_key_new(&made, &err) != 0) {
+		fprintf(stderr, "sim: %s\n", err.text);
+		exit(2);
+	}
+	buf_put(ret, made.p, made.n);
+}
+
+static int identity_make(struct sim_tree *t, struct sim_node *n, const struct sim_node *parent, struct err *err)
+{
+	_cleanup_(buf_release) struct buf request = {0}, cert = {0};
+	uint8_t seed[SIGN_SEED_SIZE], serial[16], recovery[SIGN_PUBLIC_SIZE] = {7};
+	int rc;
+
+	fill_random(n, seed, sizeof seed);
+	fill_random(n, serial, sizeof serial);
+	sign_key_from_seed(seed, &n->id.sign);
+	n->id.unit = n->unit;
+	snprintf(n->id.line, sizeof n->id.line, "sim");
+	snprintf(n->id.name, sizeof n->id.name, "unit");
+	key_of("node", &n->id.tls_key_pem);
+	if (parent == NULL) {
+		rc = chain_self_signed(buf_slice(&n->id.tls_key_pem), n->unit, "sim", "unit", n->id.sign.public_key, recovery, serial,
+		                       t->now_ms / 1000 - 1000, t->now_ms / 1000 + 1000000000, &cert, err);
+	} else {
+		n->id.parent = parent->unit;
+		rc = chain_request(buf_slice(&n->id.tls_key_pem), n->unit, "sim", "unit", n->id.sign.public_key, &request, err);
+		if (rc == 0)
+			rc = chain_issue(buf_slice(&request), n->unit, "sim", "unit", buf_slice(&parent->id.tls_key_pem),
+			                 buf_slice(&parent->id.chain_pem), serial, t->now_ms / 1000 - 1000,
+			                 t->now_ms / 1000 + 900000000, &cert, err);
+	}
+	if (rc != 0)
+		return rc;
+	buf_put(&n->id.chain_pem, cert.p, cert.n);
+	if (parent != NULL)
+		buf_put(&n->id.chain_pem, parent->id.chain_pem.p, parent->id.chain_pem.n);
+	return chain_read(buf_slice(&n->id.chain_pem), NULL, &n->id.chain, err);
+}
+
+static int node_open(struct sim_tree *t, struct sim_node *n)
+{
+	struct engine_options o = {
+		.database = n->path, .make = true, .identity = &n->id, .source = {wall, steady, fill_random, n},
+		.seal_ms = 200, .seal_max_ms = 2000, .event = told, .arg = n,
+	};
+	struct err err = {0};
+
+	if (engine_open(&o, &n->e, &err) != 0) {
+		sim_fail(t, "%012llu: open: %s", (unsigned long long)n->unit, err.text);
+		return -1;
+	}
+	if (sqlite3_open(n->path, &n->app) != SQLITE_OK)
+		return -1;
+	sqlite3_exec(n->app, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+	sqlite3_exec(n->e->db->sql, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+	n->hello = true;
+	return 0;
+}
+
+static void node_close(struct sim_node *n)
+{
+	sqlite3_close(n->app);
+	n->app = NULL;
+	engine_close(n->e);
+	n->e = NULL;
+}
+
+/* ---- the tree */
+
+int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n)
+{
+	char sweep[220];
+
+	memset(t, 0, sizeof *t);
+	t->seed = seed;
+	t->random.state = seed;
+	t->now_ms = 1800000000000 + (int64_t)(seed % 1000) * 86400000;
+	snprintf(t->folder, sizeof t->folder, "%s/terrace-sim-%d-%llu", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
+	         (int)getpid(), (unsigned long long)seed);
+	snprintf(sweep, sizeof sweep, "mkdir -p %s", t->folder);
+	if (system(sweep) != 0)
+		return -1;
+	t->n = n;
+	for (int i = 0; i < n; i++) {
+		struct sim_node *node = &t->nodes[i];
+
+		node->unit = units[i];
+		node->tree = t;
+		node->parent = -1;
+		snprintf(node->path, sizeof node->path, "%s/%012llu.db", t->folder, (unsigned long long)units[i]);
+	}
+	return sim_enrol(t, 0);
+}
+
+void sim_close(struct sim_tree *t)
+{
+	char sweep[220];
+
+	for (int i = 0; i < t->n; i++) {
+		node_close(&t->nodes[i]);
+		identity_release(&t->nodes[i].id);
+	}
+	snprintf(sweep, sizeof sweep, "rm -rf %s", t->folder);
+	if (system(sweep) != 0)
+		fprintf(stderr, "sim: %s stays\n", t->folder);
+}
+
+static int parent_of(struct sim_tree *t, int node)
+{
+	int best = -1;
+
+	for (int i = 0; i < t->n; i++)
+		if (i != node && t->nodes[i].enrolled && unit_contains(t->nodes[i].unit, t->nodes[node].unit) &&
+		    (best < 0 || unit_level(t->nodes[i].unit) > unit_level(t->nodes[best].unit)))
+			best = i;
+	return best;
+}
+
+int sim_enrol(struct sim_tree *t, int node)
+{
+	struct sim_node *n = &t->nodes[node];
+	int p = parent_of(t, node);
+	struct err err = {0};
+
+	n->parent = p;
+	if (identity_make(t, n, p >= 0 ? &t->nodes[p] : NULL, &err) != 0) {
+		sim_fail(t, "identity: %s", err.text);
+		return -1;
+	}
+	n->enrolled = true;
+	if (node_open(t, n) != 0)
+		return -1;
+	if (p >= 0 && engine_welcome(t->nodes[p].e, &n->id.chain, buf_slice(&n->id.chain_pem), &err) != 0) {
+		sim_fail(t, "welcome: %s", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+int sim_publish(struct sim_tree *t, int node, const struct policy *p)
+{
+	_cleanup_(buf_release) struct buf form = {0};
+	struct err err = {0};
+	uint64_t version;
+	int rc = policy_put(p, &form, &err);
+
+	if (rc == 0)
+		rc = policy_publish(t->nodes[node].e, buf_slice(&form), &version, &err);
+	if (rc != 0)
+		sim_fail(t, "publish: %s", err.text);
+	return rc;
+}
+
+int sim_sql(struct sim_node *n, const char *format, ...)
+{
+	char sql[2000], *say = NULL;
+	va_list args;
+	int rc;
+
+	va_start(args, format);
+	vsnprintf(sql, sizeof sql, format, args);
+	va_end(args);
+	rc = sqlite3_exec(n->app, sql, NULL, NULL, &say);
+	if (n->tree->verbose)
+		fprintf(stderr, "  [%lld %012llu] sql %s -> %s\n", (long long)n->tree->now_ms % 100000000, (unsigned long long)n->unit, sql,
+		        say != NULL ? say : "ok");
+	if (rc != SQLITE_OK && rc != SQLITE_CONSTRAINT && strstr(say != NULL ? say : "", "no such table") == NULL)
+		sim_fail(n->tree, "%012llu: the application's write failed: %s: %s", (unsigned long long)n->unit, say, sql);
+	sqlite3_free(say);
+	return rc != SQLITE_OK;
+}
+
+void sim_tick(struct sim_tree *t, int64_t ms)
+{
+	t->now_ms += ms;
+	for (int i = 0; i < t->n; i++)
+		for (int k = 0; t->nodes[i].e != NULL && k < 50; k++)
+			if (engine_tick(t->nodes[i].e, k == 0) != 0)
+				break;
+}
+
+/* ---- the link */
+
+static void trouble(struct sim_tree *t, const struct sim_node *n, const char *what, int rc, const struct err *err)
+{
+	if (rc != 0 && t->verbose)
+		fprintf(stderr, "  [%012llu] %s: %s: %s\n", (unsigned long long)n->unit, what, err_name(rc), err->text);
+	if (rc == ERR_BUG || rc == ERR_DB || rc == ERR_DAMAGED || rc == ERR_NOMEM || rc == ERR_FORMAT || rc == ERR_BAD_MARK ||
+	    rc == ERR_BAD_STATE || rc == ERR_EQUIVOCATION || rc == ERR_SIGNATURE || rc == ERR_LIMIT || rc == ERR_SCOPE)
+		sim_fail(t, "%012llu: %s: %s: %s", (unsigned long long)n->unit, what, err_name(rc), err->text);
+}
+
+static bool hello(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
+{
+	_cleanup_(buf_release) struct buf body = {0}, answer = {0};
+	struct err err = {0};
+	struct orders orders = {0};
+	int rc = engine_hello_make(n->e, &body, &err);
+
+	trouble(t, n, "hello make", rc, &err);
+	for (int k = 0; rc == 0 && k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+		buf_clear(&answer);
+		rc = engine_hello_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
+		trouble(t, p, "hello answer", rc, &err);
+	}
+	if (rc != 0 || sim_chance(&t->random, t->loss))
+		return false;
+	rc = engine_hello_take(n->e, buf_slice(&answer), &orders, &err);
+	trouble(t, n, "hello take", rc, &err);
+	n->hello = rc != 0 || orders.again;
+	return rc == 0 && !orders.twin && !orders.again;
+}
+
+static bool push(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
+{
+	_cleanup_(buf_release) struct buf body = {0}, answer = {0};
+	struct err err = {0};
+	int rc = engine_push_make(n->e, 1u << 16, &body, &err), code = 0;
+
+	trouble(t, n, "push make", rc, &err);
+	if (rc != 0 || body.n == 0)
+		return false;
+	for (int k = 0; k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+		buf_clear(&answer);
+		code = engine_push_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
+		trouble(t, p, "push answer", code, &err);
+	}
+	if (sim_chance(&t->random, t->loss))
+		return false;
+	if (code == ERR_HEAL)
+		n->hello = true;
+	if (code != 0 && code != ERR_GAP)
+		return false;
+	rc = engine_push_take(n->e, code == 0 ? 200 : 409, buf_slice(&answer), &err);
+	trouble(t, n, "push take", rc, &err);
+	return rc == 0 && code == 0;
+}
+
+static bool feed(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
+{
+	_cleanup_(buf_release) struct buf receipt = {0}, body = {0};
+	struct err err = {0};
+	struct digest hash;
+	uint64_t after;
+	int rc = engine_feed_make(n->e, &after, &hash, &receipt, &err);
+
+	trouble(t, n, "feed make", rc, &err);
+	for (int k = 0; rc == 0 && k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+		buf_clear(&body);
+		rc = engine_feed_answer(p->e, &n->id.chain.at[0], after, &hash, buf_slice(&receipt), 1u << 18, &body, &err);
+		trouble(t, p, "feed answer", rc, &err);
+	}
+	if (rc == ERR_HEAL || rc == ERR_GAP)
+		n->hello = true;
+	if (rc != 0 || body.n == 0 || sim_chance(&t->random, t->loss))
+		return false;
+	rc = engine_feed_take(n->e, buf_slice(&body), &err);
+	trouble(t, n, "feed take", rc, &err);
+	if (rc == ERR_HEAL || rc == ERR_GAP)
+		n->hello = true;
+	return rc == 0;
+}
+
+static bool contact(struct sim_tree *t, int node)
+{
+	struct sim_node *n = &t->nodes[node], *p;
+	bool busy = false;
+
+	if (n->e == NULL || n->parent < 0 || t->nodes[n->parent].e == NULL)
+		return false;
+	p = &t->nodes[n->parent];
+	if (n->hello || engine_hello_due(n->e)) {
+		n->hello = true;
+		busy = true;
+		if (!hello(t, n, p))
+			return true;
+	}
+	for (int k = 0; k < 20 && push(t, n, p); k++)
+		busy = true;
+	for (int k = 0; k < 20 && feed(t, n, p); k++)
+		busy = true;
+	return busy;
+}
+
+void sim_contact(struct sim_tree *t, int node)
+{
+	contact(t, node);
+}
+
+void sim_drain(struct sim_tree *t)
+{
+	double loss = t->loss, twice = t->twice;
+	int quiet = 0;
+
+	t->loss = t->twice = 0;
+	for (int round = 0; round < 400 && t->failure[0] == '\0'; round++) {
+		bool busy = false;
+
+		sim_tick(t, 1500);
+		for (int i = 0; i < t->n; i++)
+			busy = contact(t, i) || busy;
+		quiet = busy ? 0 : quiet + 1;
+		if (quiet == 3)
+			break;
+		if (round == 399)
+			sim_fail(t, "never quiet");
+	}
+	t->loss = loss;
+	t->twice = twice;
+}
+
+/* ---- disasters */
+
+void sim_restart(struct sim_tree *t, int node)
+{
+	node_close(&t->nodes[node]);
+	node_open(t, &t->nodes[node]);
+}
+
+static void copy(const char *from, const char *to)
+{
+	char command[600];
+
+	snprintf(command, sizeof command, "rm -f %s %s-wal %s-shm; cp %s %s", to, to, to, from, to);
+	if (system(command) != 0)
+		fprintf(stderr, "sim: %s\n", command);
+}
+
+void sim_backup(struct sim_tree *t, int node)
+{
+	struct sim_node *n = &t->nodes[node];
+	char to[220];
+
+	node_close(n);                           /* the last connection empties the WAL */
+	snprintf(to, sizeof to, "%s.b%d", n->path, n->backups % 3);
+	copy(n->path, to);
+	n->backups++;
+	node_open(t, n);
+}
+
+void sim_restore(struct sim_tree *t, int node)
+{
+	struct sim_node *n = &t->nodes[node];
+	char from[220];
+
+	if (n->backups == 0)
+		return;
+	node_close(n);
+	snprintf(from, sizeof from, "%s.b%d", n->path, (int)sim_below(&t->random, (uint32_t)MIN(n->backups, 3)));
+	copy(from, n->path);
+	node_open(t, n);
+}
+
+/* ---- what must hold when all is quiet */
+
+static void read_rows(sqlite3 *db, uint64_t scope, struct buf *ret)
+{
+	sqlite3_stmt *q = NULL;
+
+	if (sqlite3_prepare_v2(db, "SELECT k, unit, x, y, s FROM r ORDER BY k", -1, &q, NULL) != SQLITE_OK) {
+		buf_printf(ret, "(no table)\n");
+		return;
+	}
+	while (sqlite3_step(q) == SQLITE_ROW) {
+		uint64_t unit = strtoull((const char *)(sqlite3_column_text(q, 1) != NULL ? sqlite3_column_text(q, 1) :
+		                                        (const unsigned char *)"0"), NULL, 10);
+
+		if (!unit_contains(scope, unit))
+			continue;
+		for (int i = 0; i < 5; i++)
+			buf_printf(ret, "%s|", sqlite3_column_text(q, i) != NULL ? (const char *)sqlite3_column_text(q, i) : "NULL");
+		buf_printf(ret, "\n");
+	}
+	sqlite3_finalize(q);
+}
+
+void sim_check(struct sim_tree *t)
+{
+	for (int i = 0; i < t->n; i++) {
+		struct sim_node *n = &t->nodes[i];
+		_cleanup_(buf_release) struct buf mine = {0}, its = {0};
+
+		if (n->e == NULL || n->parent < 0)
+			continue;
+		read_rows(n->app, UINT64_C(0) == 0 ? n->unit : 0, &mine);
+		read_rows(t->nodes[n->parent].app, n->unit, &its);
+		if (strcmp(buf_text(&mine), buf_text(&its)) != 0) {
+			if (t->verbose)
+				fprintf(stderr, "%012llu:\n%s%012llu:\n%s", (unsigned long long)n->unit, buf_text(&mine),
+				        (unsigned long long)t->nodes[n->parent].unit, buf_text(&its));
+			sim_fail(t, "rows of %012llu differ from those of %012llu", (unsigned long long)n->unit,
+			         (unsigned long long)t->nodes[n->parent].unit);
+		}
+	}
+}

@@ -1,0 +1,62 @@
+/* Tree: whole trees of nodes in one process, from one seed: virtual clock, scripted links, plain SQL as application. */
+#ifndef SIM_TREE_H
+#define SIM_TREE_H
+
+#include <sqlite3.h>
+
+#include "engine/engine.h"
+#include "engine/install.h"
+
+#define SIM_NODES 16
+
+struct sim_random {
+	uint64_t state;
+};
+uint64_t sim_next(struct sim_random *r);
+uint32_t sim_below(struct sim_random *r, uint32_t n);            /* 0 … n − 1 */
+bool sim_chance(struct sim_random *r, double p);
+
+struct sim_node {
+	uint64_t unit;
+	int parent;                      /* index, −1 at the top */
+	bool enrolled;
+	struct identity id;
+	char path[200];
+	struct engine *e;
+	sqlite3 *app;                    /* the application's own connection */
+	bool hello;                      /* says hello at the next contact */
+	struct sim_tree *tree;
+	int backups;                     /* copies of the file: path.b0 … */
+	int64_t skew_ms;
+};
+
+struct sim_tree {
+	struct sim_random random;
+	uint64_t seed;
+	int64_t now_ms;
+	char folder[160];
+	int n;
+	struct sim_node nodes[SIM_NODES];
+	double loss, twice;              /* chance that an answer is lost, that a request comes twice */
+	char failure[1000];
+	bool verbose;
+};
+
+int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n);
+void sim_close(struct sim_tree *t);
+void sim_fail(struct sim_tree *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int sim_enrol(struct sim_tree *t, int node);     /* under its nearest enrolled superior */
+int sim_publish(struct sim_tree *t, int node, const struct policy *p);
+/* The application writes; 1 = refused by a trigger or constraint, which is fine. */
+int sim_sql(struct sim_node *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_tick(struct sim_tree *t, int64_t ms);   /* time passes: every node does what is due */
+/* One contact of a child: hello where due, push, feed; answers may be lost, requests repeated. */
+void sim_contact(struct sim_tree *t, int node);
+void sim_drain(struct sim_tree *t);              /* every link works until all is quiet */
+void sim_restart(struct sim_tree *t, int node);
+void sim_backup(struct sim_tree *t, int node);
+void sim_restore(struct sim_tree *t, int node);
+/* Every path equal: table contents below are the root's of that scope; state digests equal; keys hold. */
+void sim_check(struct sim_tree *t);
+
+#endif
