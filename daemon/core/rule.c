@@ -111,25 +111,39 @@ static enum right right_of(const struct value *v)
 	return v->group != GROUP_ROW ? RIGHT_GROUP : v->alive ? RIGHT_CREATE : RIGHT_DELETE;
 }
 
-/* The author may write this group in that mode.  Saying what stands (a rejection) needs either right of group row.  An
- * insert is never proposed: no row exists provisionally. */
+/* That unit had the right to write v; in group row either right will do to say again what stands (a rejection). */
+static bool has_right(const struct question *q, uint64_t unit, bool acting, enum mode want, bool again)
+{
+	enum right right = right_of(q->v);
+
+	if (mode_of(q, right, unit, acting) >= want)
+		return true;
+	return again && mode_of(q, right == RIGHT_CREATE ? RIGHT_DELETE : RIGHT_CREATE, unit, acting) >= want;
+}
+
+/* That unit may have said v again of a row that was lost here: v is no insert of its own. */
+static bool again_of_lost(const struct question *q, uint64_t unit)
+{
+	struct ident own = { unit, q->v->v->marks.at[unit_level(unit)] };
+
+	return q->v->group == GROUP_ROW && q->ctx->healing && !ident_equal(own, q->v->life);
+}
+
+/* The author may write this group in that mode.  An insert is never proposed: no row exists provisionally. */
 static bool may_write(const struct question *q)
 {
-	const struct value *v = q->v;
-	enum mode want = v->v->kind == DECISION ? MODE_OWN : MODE_PROPOSE;
+	const struct version *v = q->v->v;
+	bool again = q->h ? q->v->group == GROUP_ROW && asserts_equal(q->v, q->h) : again_of_lost(q, v->unit);
 
-	if (v->group == GROUP_ROW && v->v->kind == PROPOSAL && ident_equal(version_ident(v->v), v->life))
+	if (q->v->group == GROUP_ROW && v->kind == PROPOSAL && ident_equal(version_ident(v), q->v->life))
 		return false;
-	if (mode_of(q, right_of(v), v->v->unit, v->v->acting) >= want)
-		return true;
-	return v->group == GROUP_ROW && q->h && asserts_equal(v, q->h)
-		&& mode_of(q, v->alive ? RIGHT_DELETE : RIGHT_CREATE, v->v->unit, v->v->acting) >= want;
+	return has_right(q, v->unit, v->acting, v->kind == DECISION ? MODE_OWN : MODE_PROPOSE, again);
 }
 
 /* That subordinate, acting perhaps, could decide what the ruling v asserts. */
-static bool could_decide(const struct question *q, uint64_t unit)
+static bool could_decide(const struct question *q, uint64_t unit, bool again)
 {
-	return mode_of(q, right_of(q->v), unit, true) == MODE_OWN;
+	return has_right(q, unit, true, MODE_OWN, again);
 }
 
 /* The ruling v revives, by the right of the insert's author. */
@@ -138,7 +152,8 @@ static bool revives_of_right(const struct question *q, const struct value *v)
 	uint64_t author = v->life.unit;
 
 	return ident_equal(v->v->base, v->life) && (!q->h || !ident_equal(q->h->life, v->life)) && author != v->v->unit
-		&& unit_contains(v->v->unit, author) && unit_contains(author, v->row_unit) && could_decide(q, author);
+		&& unit_contains(v->v->unit, author) && unit_contains(author, v->row_unit)
+		&& could_decide(q, author, false);
 }
 
 /* The base that v asserts may have been lost in this node's own restore; it stands by the right of its author. */
@@ -148,7 +163,8 @@ static bool lost_here(const struct question *q, const struct value *v)
 
 	if (!q->ctx->healing || (q->h && marks_compare(&q->h->v->marks, &v->v->asserts) >= 0))
 		return false;
-	return !unit_contains(q->ctx->unit, author) || author == q->ctx->unit || could_decide(q, author);
+	return !unit_contains(q->ctx->unit, author) || author == q->ctx->unit
+		|| could_decide(q, author, again_of_lost(q, author));
 }
 
 /* The ruling v needs no right of its author's: what it asserts is its base, and exactly that is held here; nothing is

@@ -293,6 +293,27 @@ static int seal_delete(struct merging *m, struct merging_row *row, const struct 
 
 /* ---- update */
 
+/* A move that this level may not make goes back, with a return to the node itself. */
+static int move_returned(struct merging *m, struct merging_row *row, uint64_t unit, struct err *err)
+{
+	const struct value *h = row->held.row->row.decision;
+	size_t at = (size_t)(m->reg->unit - m->reg->columns);
+	struct cell *cells = arena_array(&m->row, m->reg->ncolumns + 1, sizeof *cells);
+	char *text = arena_alloc(&m->row, UNIT_TEXT_SIZE);
+	struct value *v = merging_value(m, NULL, GROUP_ROW, row->life, DECISION, false, (struct mark){1, 0}, err);
+	bool mask[LIMIT_COLUMNS] = {0};
+	int rc;
+
+	if (v == NULL || cells == NULL || text == NULL)
+		return memory(m->reg, err);
+	v->alive = true;
+	v->row_unit = unit;
+	mask[at] = true;
+	cells[at] = (struct cell){.type = CELL_TEXT, .s = slice_of(unit_text(h->row_unit, text))};
+	rc = merging_record(m, row, v, h, "read-only", 0, "mode", "this level may not move rows / 本级无权迁移", err);
+	return rc == 0 ? put_back(m, row, mask, cells, err) : rc;
+}
+
 static int seal_move(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
 {
 	const struct value *h = row->held.row->row.decision;
@@ -309,7 +330,7 @@ static int seal_move(struct merging *m, struct merging_row *row, const struct ce
 	if (unit == UNIT_NONE)
 		return bad_unit(m, row, say, err);
 	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN)
-		return bad_unit(m, row, "this level may not move rows / 本级无权迁移", err);
+		return move_returned(m, row, unit, err);
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)
 		return rc;

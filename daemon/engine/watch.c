@@ -20,6 +20,16 @@ static enum mode strongest(struct engine *e, const struct reg *r, uint32_t numbe
 	return best;
 }
 
+/* What is this level's for every row: its own mode, at the top also that of levels above. */
+static enum mode always(struct engine *e, const struct reg *r, uint32_t number, enum right right)
+{
+	enum mode best = policy_mode(r->policy, number, right, e->level);
+
+	for (enum level l = PROVINCE; e->parent == UNIT_NONE && l < e->level; l++)
+		best = MAX(best, policy_mode(r->policy, number, right, l));
+	return best;
+}
+
 static void who_decides(const struct reg *r, uint32_t number, enum right right, const char *what, struct buf *b)
 {
 	_cleanup_(buf_release) struct buf zh = {0}, en = {0};
@@ -42,8 +52,8 @@ static void modes_of(struct engine *e, const struct reg *r, struct capture_modes
 
 	memset(ret, 0, sizeof *ret);
 	ret->create = strongest(e, r, 0, RIGHT_CREATE) == MODE_OWN;
-	ret->remove = strongest(e, r, 0, RIGHT_DELETE) == MODE_OWN;
-	ret->may_propose_row = strongest(e, r, 0, RIGHT_DELETE) == MODE_PROPOSE;
+	ret->remove = always(e, r, 0, RIGHT_DELETE) == MODE_OWN;
+	ret->may_propose_row = !ret->remove && strongest(e, r, 0, RIGHT_DELETE) != MODE_READ;
 	snprintf(what, sizeof what, "%s", r->name);
 	who_decides(r, 0, RIGHT_CREATE, what, &s->text[64]);
 	who_decides(r, 0, RIGHT_DELETE, what, &s->text[65]);
@@ -55,7 +65,7 @@ static void modes_of(struct engine *e, const struct reg *r, struct capture_modes
 
 		if (number == 0)
 			continue;
-		here = policy_mode(r->policy, number, RIGHT_GROUP, e->level);
+		here = always(e, r, number, RIGHT_GROUP);
 		most = strongest(e, r, number, RIGHT_GROUP);
 		/* What is this level's only for some rows (unmanned units) keeps its old values: sealing judges row by row. */
 		if (here == MODE_OWN)

@@ -499,6 +499,10 @@ static void test_encoding(void **unused)
 		version_put(&first, values[i].v);
 		r = reader_of(buf_slice(&first));
 		version_get(&r, &a, &back);
+		if (version_mark(values[i].v).tick == 0) {       /* the vectors hold a few: no node takes one from the wire */
+			assert_true(r.bad);
+			continue;
+		}
 		assert_true(reader_done(&r));
 		assert_true(version_equal(&back, values[i].v));
 		version_put(&again, &back);
