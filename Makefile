@@ -40,7 +40,7 @@ export BUILD RESULTS NO_SKIP
 # ---- flags -----------------------------------------------------------------------------------------------------------
 PROTECT := -fstack-protector-strong -fPIE $(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wcast-qual \
-           $(if $(filter 1,$(WERROR)),-Werror)
+           $(if $(FUZZ),,$(if $(filter 1,$(WERROR)),-Werror))
 PKG_FLAGS  = $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
 TEST_LIBS  = $(shell pkg-config --libs cmocka 2>/dev/null)
@@ -57,7 +57,7 @@ FLOORS    := base core store engine link app
 MAIN      := $(wildcard daemon/app/main.c)
 CTL_MAIN  := $(wildcard daemon/ctl/main.c)
 LIB_SRC   := $(filter-out daemon/app/main.c,$(call sources,$(FLOORS:%=daemon/%/*.c)))
-CTL_SRC   := $(call sources,daemon/ctl/*.c)
+CTL_SRC   := $(filter-out daemon/ctl/main.c,$(call sources,daemon/ctl/*.c))
 STEPS     := $(call sources,schema/state/*.sql)
 GEN_SRC   := $(BUILD)/gen/schema_state.c
 UNIT_SRC  := $(call sources,tests/unit/test_*.c)
@@ -78,6 +78,7 @@ FUZZERS   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 MANS      := $(if $(shell command -v scdoc),$(MAN_SRC:daemon/man/%.scd=$(BUILD)/man/%))
 LIB       := $(BUILD)/libterrace.a
+CTL_LIB   := $(if $(CTL_SRC),$(BUILD)/libctl.a)
 TEST_LIB  := $(if $(HELP_SRC),$(BUILD)/libtest.a)
 
 .DEFAULT_GOAL := all
@@ -133,27 +134,29 @@ link    = mkdir -p $(@D) && echo "  LD $@" && $(CC) $(ALL_LDFLAGS) $(filter %.o 
 
 $(LIB): $(call objects,$(LIB_SRC)) $(GEN_SRC:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o) $(BUILD)/lib-list
 	@$(archive)
+$(BUILD)/libctl.a: $(call objects,$(CTL_SRC)) $(BUILD)/lib-list
+	@$(archive)
 $(BUILD)/lib-list: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(LIB_SRC)' | cmp -s - $@ || printf '%s\n' '$(LIB_SRC)' >$@
+	@printf '%s\n' '$(LIB_SRC) $(CTL_SRC)' | cmp -s - $@ || printf '%s\n' '$(LIB_SRC) $(CTL_SRC)' >$@
 $(BUILD)/libtest.a: $(call objects,$(HELP_SRC))
 	@$(archive)
 
 $(BUILD)/terraced: $(call objects,$(MAIN)) $(LIB)
 	@$(call link)
-$(BUILD)/terracectl: $(call objects,$(CTL_SRC)) $(LIB)
+$(BUILD)/terracectl: $(call objects,$(CTL_MAIN)) $(CTL_LIB) $(LIB)
 	@$(call link)
-$(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(TEST_LIB) $(LIB)
+$(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link,$(TEST_LIBS))
-$(BUILD)/tests/sim: $(call objects,$(SIM_SRC)) $(TEST_LIB) $(LIB)
+$(BUILD)/tests/sim: $(call objects,$(SIM_SRC)) $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link)
-$(BUILD)/tests/vectors-%: $(BUILD)/obj/tests/vectors/%.o $(TEST_LIB) $(LIB)
+$(BUILD)/tests/vectors-%: $(BUILD)/obj/tests/vectors/%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link,$(TEST_LIBS))
-$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LIB) $(LIB)
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link)
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIB) $(LIB)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link,-fsanitize=fuzzer)
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIB) $(LIB)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link)
 
 $(BUILD)/man/%: daemon/man/%.scd

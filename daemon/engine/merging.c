@@ -408,10 +408,11 @@ static int set_aside(struct merging *m, struct merging_row *row, bool stands, co
 	return quarantine_put(m->e->db, m->reg, row->held.key_cell, stands, buf_slice(&value), why, now_ms(m->e), err);
 }
 
-/* Completed values that stand partly in the table get all their cells before they leave it. */
+/* What stands in the table, wholly or in part, gets all its cells before it leaves it: the life that the table shows,
+ * which may have ended by now. */
 static int complete_cells(struct merging *m, struct merging_row *row, struct err *err)
 {
-	struct life_state *l = row_current(row->held.row);
+	struct life_state *l = row->stood ? row_life(row->held.row, row->life) : NULL;
 	struct cell *columns = NULL;
 	int rc;
 

@@ -409,6 +409,24 @@ static bool unchanged(struct merging *m, struct merging_row *row, struct err *er
 	return term_equal(&term, &row->held.term);
 }
 
+/* Of a row that was looked at as a whole: a group that nobody has decided counts as written where it differs from its
+ * defaults; others where the row's hash moved, and this level may write them (what it only reads or proposes is
+ * compared by what the log kept). */
+static bool wants_seal(struct merging *m, struct merging_row *row, uint32_t g, const struct look *look,
+                       const struct cell *cells, bool same)
+{
+	const struct life_state *l = row_current(row->held.row);
+	bool acting;
+
+	if (group_touched(m->reg, g, look))
+		return true;
+	if (!look->whole)
+		return false;
+	if (group_shown(&l->groups[g]) == NULL)
+		return !at_default(m->reg, m->reg->groups[g], cells);
+	return !same && own_mode(m->e, m->reg, row->unit, g, RIGHT_GROUP, &acting) == MODE_OWN;
+}
+
 static int seal_update(struct merging *m, struct merging_row *row, const struct look *look, const struct cell *cells,
                        struct err *err)
 {
@@ -424,16 +442,9 @@ static int seal_update(struct merging *m, struct merging_row *row, const struct 
 	if (moved)
 		rc = seal_move(m, row, cells, err);
 	same = rc == 0 && look->whole && unchanged(m, row, err);
-	for (uint32_t g = 1; g < r->ngroups && rc == 0 && !same; g++) {
-		bool acting;
-
-		if (r->groups[g] == NULL || !(look->whole || group_touched(r, g, look)))
-			continue;
-		/* Of a rewritten row the groups that this level only reads are compared by what the log kept. */
-		if (look->whole && own_mode(m->e, r, row->unit, g, RIGHT_GROUP, &acting) != MODE_OWN && !group_touched(r, g, look))
-			continue;
-		rc = seal_group(m, row, g, look, cells, err);
-	}
+	for (uint32_t g = 1; g < r->ngroups && rc == 0; g++)
+		if (r->groups[g] != NULL && wants_seal(m, row, g, look, cells, same))
+			rc = seal_group(m, row, g, look, cells, err);
 	return rc;
 }
 

@@ -21,7 +21,10 @@ count() {   # LOG STATUS -> "passed failed"
 }
 
 one() {     # NAME LIMIT COMMAND
-	local name=$1 limit=$2 command=$3 log start status took passed failed word=ok own
+	local name=$1 limit=$2 command=$3 log start status took passed failed word=ok own shown=${3#python3 }
+	shown=${shown#"${BUILD:-build}/"}
+	shown=${shown#tests/}
+	shown=${shown%% -*}
 	log=$(mktemp "$RESULTS/log.XXXXXX")
 	own=$(head -n 10 "${command%% *}" 2>/dev/null | tr -d '\0' | sed -n 's/^# limit: \([0-9]*\).*/\1/p' | head -n 1)
 	limit=${own:-$limit}
@@ -41,9 +44,9 @@ one() {     # NAME LIMIT COMMAND
 		echo "$passed $failed" >>"$RESULTS/$name"
 		case $word in
 		ok)
-			printf '  %-8s %-46s %s passed, %ss\n' ok "${command#build*/tests/}" "$passed" $took ;;
+			printf '  %-8s %-46s %s passed, %ss\n' ok "$shown" "$passed" $took ;;
 		skipped)
-			printf '  %-8s %-46s %s\n' skipped "$command" "$(tail -n 1 "$log")" ;;
+			printf '  %-8s %-46s %s\n' skipped "$shown" "$(tail -n 1 "$log")" ;;
 		FAILED)
 			[ $status -eq 124 ] && echo "time limit of $limit s" >>"$log"
 			printf '  %-8s %s (exit %s, %ss)\n' FAILED "$command" $status $took

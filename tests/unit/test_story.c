@@ -621,6 +621,13 @@ static void story_forged_revival(void **state)
 	create[VILLAGE] = MODE_READ;                             /* nor may villages enter anybody */
 	comes(&county, honest, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
+	healing = true;                                          /* nor after a restore, by the right to delete */
+	county.row = row_new(&arena, NGROUPS, names);
+	comes(&county, ended, false);
+	v = bent(honest, &version);
+	version->marks.at[VILLAGE].tick++;
+	comes(&county, v, false);
+	EXPECT(1, "refuse", "forged-ruling", 1);
 }
 
 /* The county lost its disk; a ruling of the township asserts what the county does not hold any more. */
