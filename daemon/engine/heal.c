@@ -52,8 +52,10 @@ int heal_begin(struct engine *e, struct link *l, const struct heal_numbers *n, s
 		return rc;
 	event(e, LOG_LEVEL_NOTICE, "heal", l->peer, NULL, "the link heals: all rows of unit %012llu pass once more",
 	      (unsigned long long)(up ? e->unit : l->peer));
-	if (up)
+	if (up) {                                /* what the parent may have lost: the certificates below, with the next hello */
+		e->hello_due = e->hello_due || e->nchildren > 0;
 		return peer_told(e->db, UNIT_NONE, err);
+	}
 	rc = broadcasts_down(e, l->peer, err);
 	if (rc == 0)
 		rc = dirty_items_again(e->db, l->peer, err);

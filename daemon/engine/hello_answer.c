@@ -158,7 +158,7 @@ static int begin_heal(struct judging *j, struct err *err)
 		rc = stream_forget(j->e->db, l->peer, err);
 	l->received = j->h.acked;
 	l->received_head = j->h.acked_head;
-	j->a.orders |= ORDER_HEALED;
+	j->a.orders = (j->a.orders & ~(uint64_t)ORDER_HEAL) | ORDER_HEALED;
 	return rc == 0 ? heal_begin(j->e, l, n, err) : rc;
 }
 

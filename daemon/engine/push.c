@@ -206,7 +206,7 @@ int engine_push_take(struct engine *e, int http_status, struct slice answer, str
 	answer_get(&r, &a);
 	if (r.bad && http_status == 409) {       /* without a receipt: the heads are compared anew */
 		e->hello_due = true;
-		return 0;
+		return peer_told(e->db, UNIT_NONE, err);
 	}
 	if (r.bad)
 		return err_set(err, ERR_FORMAT, "the parent's answer to segments is malformed (HTTP status %d)", http_status);

@@ -110,7 +110,7 @@ static int check_author(struct pushing *p, const struct opened *o, uint8_t ret_k
 	if (rc != 0)
 		return rc;
 	if (!found)
-		return err_set(err, ERR_CHAIN, "%s: the certificate of its author is not known here; a hello brings it", name);
+		return err_set(err, ERR_HEAL, "%s: the certificate of its author is not known here; a hello brings it", name);
 	if (author.revoked) {
 		rc = trusted_get(p->e->db, h->author, h->stream, &trusted, err);
 		if (rc == 0 && h->position > trusted)
