@@ -40,7 +40,7 @@ export BUILD RESULTS NO_SKIP
 # ---- flags -----------------------------------------------------------------------------------------------------------
 PROTECT := -fstack-protector-strong -fPIE $(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wcast-qual \
-           $(if $(FUZZ),,$(if $(filter 1,$(WERROR)),-Werror))
+           $(if $(SAN)$(FUZZ),,$(if $(filter 1,$(WERROR)),-Werror))
 PKG_FLAGS  = $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
 TEST_LIBS  = $(shell pkg-config --libs cmocka 2>/dev/null)
@@ -95,7 +95,7 @@ help:
 	@echo 'make check      install what is missing, build, run every test  make check-deep   the same, longer'
 	@echo 'make demo       a county, two townships, their villages         SEED=n  KEEP=1'
 	@echo 'make units vectors sim live sanitize fuzz lint                  one stage of check'
-	@echo 'make bench, bench-NAME   measure (tests/bench/NAME)             make mutants   can the vectors fail?'
+	@echo 'make bench, bench-NAME   measure (tests/bench/bench_NAME)       make mutants   can the vectors fail?'
 	@echo 'make install DESTDIR= PREFIX=/usr, uninstall, clean, deps      O=FOLDER/ builds there'
 
 # ---- building --------------------------------------------------------------------------------------------------------
@@ -205,8 +205,11 @@ sim: $(SIM)
 live: all
 	@tests/lib/run_live.sh
 
-mutants:
-	@$(STAGE) mutants 1800 1 'python3 tests/model/authority_model.py mutants'
+# Mutants of the model must be noticed by its vectors, mutants of the C code by its tests.
+mutants: $(RULE_CASES)
+	@$(if $(RULE_CASES),ln -sf $(notdir $(RULE_CASES)) $(VECTORS)/rule.json)
+	@$(STAGE) mutants 3600 1 'python3 tests/model/authority_model.py mutants' \
+	  $(patsubst %,'python3 %',$(wildcard tests/unit/mutants.py))
 
 sanitize:
 	+@r=0; $(MAKE) --no-print-directory SAN=1 units || r=1; $(MAKE) --no-print-directory SAN=1 SIM_SEEDS=20 sim || r=1; exit $$r
@@ -235,12 +238,12 @@ lint-deep: $(BUILD)/gen/schema_state.c
 
 # ---- showing and measuring ------------------------------------------------------------------------------------------
 SEED ?= 1
+# tests/demo/run.sh or run.py finds SEED and KEEP in its environment, the programs under $BUILD.
 demo:
 	+@tests/lib/deps.sh install '$(DEPS_BUILD)' '$(DEPS_DEMO)' && $(MAKE) --no-print-directory all && \
-	  exec $(firstword $(wildcard tests/demo/run.sh tests/demo/run.py) 'false # tests/demo/run.* is missing') \
-	  SEED='$(SEED)' KEEP='$(KEEP)'
+	  SEED='$(SEED)' KEEP='$(KEEP)' $(firstword $(wildcard tests/demo/run.*) false)
 
-# tests/bench/NAME.sh or NAME.py, with the programs of tests/bench/*.c in build/bench.
+# tests/bench/bench_NAME.sh or .py, with the programs of tests/bench/*.c in build/bench.
 BENCH_NAMES := $(basename $(notdir $(call sources,tests/bench/bench_*.sh tests/bench/bench_*.py)))
 bench: $(BENCH_NAMES:bench_%=bench-%)
 bench-%: all $(BENCHES)

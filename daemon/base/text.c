@@ -101,7 +101,7 @@ int hex_get(struct slice text, uint8_t *ret, size_t n)
 		if (hex_digit(text.p[i]) < 0)
 			return -1;
 	for (size_t i = 0; i < n; i++)
-		ret[i] = (uint8_t)((unsigned int)hex_digit(text.p[2 * i]) << 4 | (unsigned int)hex_digit(text.p[2 * i + 1]));
+		ret[i] = (uint8_t)((unsigned int)hex_digit(text.p[2 * i]) * 16 + (unsigned int)hex_digit(text.p[2 * i + 1]));
 	return 0;
 }
 

@@ -205,6 +205,41 @@ static int fresh_link(struct engine *e, struct link *l, struct err *err)
 	return rc == 0 ? link_put(e->db, l, err) : rc;
 }
 
+struct signing {
+	struct engine *e;
+	struct arena arena;
+	bool foreign;
+};
+
+static int is_signed(void *arg, uint64_t seq, struct slice bytes)
+{
+	struct signing *x = arg;
+	struct segment s;
+
+	(void)seq;
+	arena_reset(&x->arena);
+	x->foreign = segment_parse(bytes, &x->arena, &s, NULL) != 0 ||
+	             (s.header.author == x->e->unit && segment_verify(&s, x->e->id->sign.public_key, NULL) != 0);
+	return x->foreign;
+}
+
+/* Before a heal: what waits but was signed with a key that this node has no more (its file went on, its identity is
+ * a new one) nobody above can verify.  It is left out; the heal brings its rows as state. */
+static int leave_foreign(struct engine *e, struct link *l, const struct outbox_head *head, struct err *err)
+{
+	struct signing x = { .e = e };
+	int rc = outbox_each(e->db, l->acked, is_signed, &x, err);
+
+	arena_release(&x.arena);
+	if (rc != 0 || !x.foreign)
+		return rc;
+	event(e, LOG_LEVEL_WARNING, "heal", e->parent, NULL, "%llu segments in the outbox bear a former key's signature; their rows "
+	      "go up as state", (unsigned long long)(head->seq - l->acked));
+	l->acked = head->seq;
+	l->acked_head = head->head;
+	return link_put(e->db, l, err);
+}
+
 static int fill(struct engine *e, struct hello *h, struct link *l, struct err *err)
 {
 	struct outbox_head head;
@@ -215,6 +250,8 @@ static int fill(struct engine *e, struct hello *h, struct link *l, struct err *e
 		rc = fresh_link(e, l, err);
 	if (rc == 0)
 		rc = outbox_head(e->db, &head, err);
+	if (rc == 0 && !l->healed)
+		rc = leave_foreign(e, l, &head, err);
 	if (rc == 0)
 		rc = fill_epochs(e, h, err);
 	if (rc != 0)

@@ -271,6 +271,22 @@ static int apply(struct pushing *p, const struct opened *o, struct stream_head *
 	return rc;
 }
 
+/* A delta that comes again comes from a heal: what this node holds of its rows now may be unknown to the child. */
+static int tell_again(struct pushing *p, const struct opened *o, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	int rc = 0;
+
+	for (uint32_t i = 0; i < o->payload.nchanges && rc == 0; i++) {
+		const struct change *c = &o->payload.changes[i];
+		struct reg *r = catalog_register(p->e->catalog, o->payload.registers[c->reg].name);
+
+		if (r != NULL && c->key.n == r->nkey)
+			rc = dirty_mark(p->e->db, p->peer->unit, r, key_column(c->key, &a), UINT64_MAX, err);
+	}
+	return rc;
+}
+
 /* One entry of the peer's outbox; its transaction stays open. */
 static int take_delta(struct pushing *p, struct slice bytes, uint64_t seq, const struct digest *link_head, struct err *err)
 {
@@ -301,8 +317,9 @@ static int take_delta(struct pushing *p, struct slice bytes, uint64_t seq, const
 	rc = db_savepoint(p->e->db, err);
 	if (rc != 0)
 		return rc;
+	counts.old = again ? o.s.header.changes : 0;
 	if (again)
-		counts.old = o.s.header.changes;
+		rc = tell_again(p, &o, err);
 	else
 		rc = apply(p, &o, &head, &hash, &counts, err);
 	p->l.received = seq;

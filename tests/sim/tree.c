@@ -460,6 +460,19 @@ static void read_rows(sqlite3 *db, uint64_t scope, struct buf *ret)
 	sqlite3_finalize(q);
 }
 
+static void tell_state(const struct sim_node *n)
+{
+	sqlite3_stmt *q = NULL;
+
+	if (sqlite3_prepare_v2(n->app, "SELECT key, unit, flags, version FROM terrace_s1 ORDER BY key", -1, &q, NULL) != SQLITE_OK)
+		return;
+	while (sqlite3_step(q) == SQLITE_ROW)
+		fprintf(stderr, "    state of %012llu: %s unit %012lld flags %d set %d\n", (unsigned long long)n->unit,
+		        sqlite3_column_text(q, 0), (long long)sqlite3_column_int64(q, 1), sqlite3_column_int(q, 2),
+		        sqlite3_column_int(q, 3));
+	sqlite3_finalize(q);
+}
+
 void sim_check(struct sim_tree *t)
 {
 	for (int i = 0; i < t->n; i++) {
@@ -468,9 +481,13 @@ void sim_check(struct sim_tree *t)
 
 		if (n->e == NULL || n->parent < 0)
 			continue;
-		read_rows(n->app, UINT64_C(0) == 0 ? n->unit : 0, &mine);
+		read_rows(n->app, n->unit, &mine);
 		read_rows(t->nodes[n->parent].app, n->unit, &its);
 		if (strcmp(buf_text(&mine), buf_text(&its)) != 0) {
+			if (t->verbose) {
+				tell_state(n);
+				tell_state(&t->nodes[n->parent]);
+			}
 			if (t->verbose)
 				fprintf(stderr, "%012llu:\n%s%012llu:\n%s", (unsigned long long)n->unit, buf_text(&mine),
 				        (unsigned long long)t->nodes[n->parent].unit, buf_text(&its));
