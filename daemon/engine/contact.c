@@ -1,6 +1,7 @@
 /* Contact: receipts, needs, opened segments. */
 #include "engine/contact.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define DOMAIN_RECEIPT "terrace receipt 1"
@@ -46,6 +47,35 @@ bool transient(int code)
 	default:
 		return false;
 	}
+}
+
+#define DAY_MS INT64_C(86400000)
+#define SETTLED_DAYS 30
+#define RECLAIM_ROWS 2000u
+
+int contact_reclaim(struct engine *e, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	int64_t now = MIN(now_ms(e), engine_tree_time(e) * 1000);       /* a clock that runs ahead drops nothing */
+	struct link l = { 0 };
+	bool found = false;
+	int rc;
+
+	if (now <= 0)
+		return 0;
+	rc = engine_begin(e, err);
+	if (rc != 0)
+		return rc;
+	guard = e;
+	if (e->parent != UNIT_NONE)
+		rc = link_get(e->db, e->parent, &l, &found, err);
+	if (rc == 0 && found && l.healed)
+		rc = outbox_reclaim(e->db, l.acked, now - SETTLED_DAYS * DAY_MS, err);
+	if (rc == 0)
+		rc = segment_reclaim(e->db, e->unit, now - SETTLED_DAYS * DAY_MS, now - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
+	if (rc == 0)
+		rc = event_reclaim(e->db, now - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
+	return rc == 0 ? engine_commit(e, err) : rc;
 }
 
 /* ---- receipts */
@@ -208,4 +238,26 @@ void opened_release(struct opened *o)
 	arena_release(&o->arena);
 	buf_release(&o->raw);
 	buf_release(&o->name);
+}
+
+bool greeted(const struct engine *e, uint64_t child)
+{
+	for (uint32_t i = 0; i < e->ngreeted; i++)
+		if (e->greeted[i] == child)
+			return true;
+	return false;
+}
+
+bool greet(struct engine *e, uint64_t child)
+{
+	uint64_t *more;
+
+	if (greeted(e, child))
+		return true;
+	more = realloc(e->greeted, (e->ngreeted + 1) * sizeof *more);
+	if (more == NULL)
+		return false;
+	e->greeted = more;
+	e->greeted[e->ngreeted++] = child;
+	return true;
 }

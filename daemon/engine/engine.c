@@ -266,6 +266,7 @@ void engine_close(struct engine *e)
 	state_close(e->state);
 	db_close(e->db);
 	free(e->children);
+	free(e->greeted);
 	free(e);
 }
 

@@ -124,7 +124,7 @@ int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t afte
 		               (unsigned long long)peer->unit);
 	if (found && !e->ready)
 		return 0;                        /* nothing is known to be right here before this node has healed itself */
-	if (!found || !l.healed)
+	if (!found || !l.healed || !greeted(e, peer->unit))
 		return err_set(err, ERR_HEAL, "the link to unit %012llu has to heal first: say hello", (unsigned long long)peer->unit);
 	fresh = after != l.fed;
 	if (receipt.n > 0 && fresh)

@@ -404,6 +404,8 @@ int engine_hello_answer(struct engine *e, const struct facts *peer, struct slice
 		return rc;
 	}
 	twin = (j.a.orders & ORDER_TWIN) != 0;
+	if (!greet(e, peer->unit))
+		return err_set(err, ERR_NOMEM, "hello of unit %012llu: memory is short", (unsigned long long)peer->unit);
 	if (twin)
 		event(e, LOG_LEVEL_ERROR, "alarm", peer->unit, NULL, "twin: two machines run as unit %012llu; both stand still until "
 		      "`terracectl rejoin %012llu`", (unsigned long long)peer->unit, (unsigned long long)peer->unit);

@@ -2,12 +2,14 @@
  *
  * Body: byte 1 (format); varint P, the last entry acknowledged, and its head (32 bytes); varint count and that many
  * segments, each length-prefixed: entries P + 1, P + 2 …; varint count and state segments, length-prefixed.
- * Answer: byte 1 (format); byte status (enum push_status); varint last entry applied and its head; varint position of
+ * Answer: byte 1 (format); byte status (enum push_status); name of the error and its sentence (length-prefixed, "ok"
+ * and empty where there is none); varint last entry applied and its head; varint position of
  * the state up and its hash; ten varints, the counts over all changes of the body: taken, taken over, kept, diverted,
  * refused, aside, old, passed, asked, quarantined; varint ms that applying took; needs; varint count and receipts, each
  * length-prefixed (engine/contact.h). */
 #include "engine/push.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -115,6 +117,7 @@ int engine_push_make(struct engine *e, size_t most, struct buf *body, struct err
 
 struct push_answer {
 	uint8_t status;
+	struct slice code, say;
 	uint64_t received, position, ms;
 	struct digest received_head, position_hash;
 };
@@ -126,6 +129,8 @@ static void answer_get(struct reader *r, struct push_answer *a)
 	if (read_u8(r) != CONTACT_FORMAT)
 		r->bad = true;
 	a->status = read_u8(r);
+	a->code = read_slice(r);
+	a->say = read_slice(r);
 	a->received = read_varint(r);
 	head = read_bytes(r, DIGEST_SIZE);
 	a->position = read_varint(r);
@@ -194,6 +199,20 @@ static int take_receipts(struct engine *e, struct reader *r, struct err *err)
 	return rc;
 }
 
+/* What the parent refuses it refuses again: an alarm here too, and the uplink waits longer each time. */
+static int refused(struct engine *e, const struct push_answer *a, struct err *err)
+{
+	char name[32];
+	int code;
+
+	snprintf(name, sizeof name, "%.*s", (int)MIN(a->code.n, sizeof name - 1), (const char *)a->code.p);
+	code = err_from_name(name);
+	event(e, LOG_LEVEL_ERROR, "alarm", e->parent, NULL, "the parent refuses a segment: %s: %.*s", name,
+	      (int)MIN(a->say.n, 500), (const char *)a->say.p);
+	return err_set(err, code != 0 ? code : ERR_REFUSED, "the parent refuses a segment: %.*s", (int)MIN(a->say.n, 500),
+	               (const char *)a->say.p);
+}
+
 int engine_push_take(struct engine *e, int http_status, struct slice answer, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
@@ -230,5 +249,7 @@ int engine_push_take(struct engine *e, int http_status, struct slice answer, str
 		rc = link_put(e->db, &l, err);
 	if (rc == 0 && l.healed)
 		rc = erase_markers(e, &l, err);
-	return rc == 0 ? engine_commit(e, err) : rc;
+	if (rc == 0)
+		rc = engine_commit(e, err);
+	return rc == 0 && a.status == PUSH_REFUSED ? refused(e, &a, err) : rc;
 }

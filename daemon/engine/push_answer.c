@@ -428,7 +428,7 @@ static int take_states(struct pushing *p, struct reader *r, struct err *err)
 	return rc;
 }
 
-static int put_answer(struct pushing *p, struct buf *b, struct err *err)
+static int put_answer(struct pushing *p, int code, const char *say, struct buf *b, struct err *err)
 {
 	const struct counts *c = &p->counts;
 	uint32_t n = MIN(p->nlines, PUSH_LINES);
@@ -437,6 +437,8 @@ static int put_answer(struct pushing *p, struct buf *b, struct err *err)
 	buf_clear(b);
 	buf_put_u8(b, CONTACT_FORMAT);
 	buf_put_u8(b, p->status);
+	buf_put_text(b, err_name(code));
+	buf_put_text(b, code != 0 ? say : "");
 	buf_put_varint(b, p->l.received);
 	buf_put(b, p->l.received_head.at, DIGEST_SIZE);
 	buf_put_varint(b, p->l.position);
@@ -494,7 +496,7 @@ static int check_link(struct pushing *p, struct err *err)
 	if (p->l.twin)
 		return err_set(err, ERR_REFUSED, "two machines run as unit %012llu; settle it with `terracectl rejoin`",
 		               (unsigned long long)p->peer->unit);
-	if (found && p->l.healed && p->e->ready)
+	if (found && p->l.healed && p->e->ready && greeted(p->e, p->peer->unit))
 		return 0;
 	p->status = PUSH_HEAL;
 	return err_set(err, ERR_HEAL, p->e->ready ? "the link to unit %012llu has to heal first: say hello" :
@@ -533,7 +535,7 @@ int engine_push_answer(struct engine *e, const struct facts *peer, struct slice 
 	if (!transient(rc)) {
 		struct err why = { 0 };
 
-		ended = put_answer(&p, answer, &why);
+		ended = put_answer(&p, rc, say.text, answer, &why);
 		if (ended != 0) {
 			rc = ended;
 			say = why;

@@ -17,7 +17,7 @@ struct look {
 	struct key key;
 	bool whole;                      /* look at all columns, else at `columns` */
 	bool columns[LIMIT_COLUMNS];
-	struct cell *old;                /* by place in reg->columns; what stood */
+	struct cell *old, *last;         /* by place in reg->columns: what stood, and what a row that went had */
 	bool *has_old;
 };
 
@@ -240,7 +240,43 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 
 /* ---- delete */
 
-static int seal_delete(struct merging *m, struct merging_row *row, const struct look *look, struct err *err)
+static int seal_update(struct merging *m, struct merging_row *row, const struct look *look, const struct cell *cells,
+                       struct err *err);
+
+/* A delete that this level may not make: the row is back as it stood, with this level's own edits before it went. */
+static int undelete(struct merging *m, struct merging_row *row, struct look *look, struct err *err)
+{
+	const struct reg *r = m->reg;
+	const struct value *h = row->held.row->row.decision;
+	bool mask[LIMIT_COLUMNS] = {0}, acting;
+	struct cell *cells = NULL;
+	int rc;
+
+	for (uint32_t i = 0; i < r->ncolumns; i++) {
+		uint32_t g = r->columns[i].group;
+		bool own = g != 0 && own_mode(m->e, r, h->row_unit, g, RIGHT_GROUP, &acting) == MODE_OWN;
+
+		mask[i] = look->has_old[i];
+		if (own)
+			look->old[i] = look->last[i];
+	}
+	for (uint32_t i = 0; i < r->nkey; i++) {
+		mask[r->key[i] - r->columns] = true;
+		look->old[r->key[i] - r->columns] = row->held.key.cells[i];
+	}
+	event(m->e, LOG_LEVEL_WARNING, "refuse", UNIT_NONE, NULL, "register %s: a delete that this level may not make was put back",
+	      r->name);
+	rc = table_write(m->e->table, r, row->held.key, true, mask, look->old, err);
+	if (rc == 0)
+		rc = table_read(m->e->table, r, row->held.key_cell, row->held.key, &m->row, &cells, err);
+	if (rc != 0 || cells == NULL)
+		return rc;
+	memset(look->columns, 0, sizeof look->columns);
+	look->whole = true;
+	return seal_update(m, row, look, cells, err);
+}
+
+static int seal_delete(struct merging *m, struct merging_row *row, struct look *look, struct err *err)
 {
 	const struct value *h = row->held.row->row.decision;
 	struct life_state *l = row_current(row->held.row);
@@ -252,19 +288,8 @@ static int seal_delete(struct merging *m, struct merging_row *row, const struct 
 	bool acting;
 	int rc;
 
-	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_DELETE, &acting) != MODE_OWN) {
-		bool mask[LIMIT_COLUMNS] = {0};
-
-		for (uint32_t i = 0; i < m->reg->ncolumns; i++)
-			mask[i] = look->has_old[i];
-		for (uint32_t i = 0; i < m->reg->nkey; i++) {
-			mask[m->reg->key[i] - m->reg->columns] = true;
-			look->old[m->reg->key[i] - m->reg->columns] = row->held.key.cells[i];
-		}
-		event(e, LOG_LEVEL_WARNING, "refuse", UNIT_NONE, NULL, "register %s: a delete that this level may not make was put "
-		      "back", m->reg->name);
-		return table_write(e->table, m->reg, row->held.key, true, mask, look->old, err);
-	}
+	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_DELETE, &acting) != MODE_OWN)
+		return undelete(m, row, look, err);
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
@@ -523,6 +548,8 @@ static void note(struct look *look, const struct log_entry *entry)
 			look->has_old[i] = true;
 			look->old[i] = entry->old;
 		}
+		if (entry->has_old)
+			look->last[i] = entry->old;
 	}
 	if (entry->operation == LOG_ROW || entry->column == 0)
 		look->whole = true;
@@ -533,8 +560,9 @@ static int look_new(struct merging *m, struct reg *r, struct cell key_cell, stru
 	memset(look, 0, sizeof *look);
 	look->reg = r;
 	look->old = arena_array(&m->row, r->ncolumns + 1, sizeof *look->old);
+	look->last = arena_array(&m->row, r->ncolumns + 1, sizeof *look->last);
 	look->has_old = arena_array(&m->row, r->ncolumns + 1, sizeof *look->has_old);
-	if (look->old == NULL || look->has_old == NULL)
+	if (look->last == NULL || look->old == NULL || look->has_old == NULL)
 		return memory(r, err);
 	return key_from_column(key_cell, r->nkey, &m->row, &look->key, err);
 }

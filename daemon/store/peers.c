@@ -59,8 +59,8 @@ int peer_put(struct db *db, const struct peer *p, int64_t at_ms, struct err *err
 	return db_run(db, s, err);
 }
 
-/* told <= told_most; all of them first, because fn may use the same statement. */
-static int each(struct db *db, int told_most, uint32_t most, struct arena *a, int (*fn)(void *arg, const struct peer *p),
+/* All of them are read first, because fn may use the same statement. */
+static int each(struct db *db, bool told_too, uint32_t most, struct arena *a, int (*fn)(void *arg, const struct peer *p),
                 void *arg, struct err *err)
 {
 	struct piece {
@@ -70,7 +70,7 @@ static int each(struct db *db, int told_most, uint32_t most, struct arena *a, in
 	sqlite3_stmt *s = db_statement(db, SQL_PEER_ALL, err);
 	int rc;
 
-	sqlite3_bind_int(s, 1, told_most);
+	sqlite3_bind_int(s, 1, told_too);
 	sqlite3_bind_int64(s, 2, most != 0 ? (int64_t)most : -1);
 	while ((rc = db_step(db, s, err)) > 0 && (*last = arena_alloc(a, sizeof **last)) != NULL) {
 		read_peer(s, a, &(*last)->peer);
@@ -89,13 +89,13 @@ static int each(struct db *db, int told_most, uint32_t most, struct arena *a, in
 
 int peer_each(struct db *db, struct arena *a, int (*fn)(void *arg, const struct peer *p), void *arg, struct err *err)
 {
-	return each(db, 1, 0, a, fn, arg, err);
+	return each(db, true, 0, a, fn, arg, err);
 }
 
 int peer_untold(struct db *db, uint32_t most, struct arena *a, int (*fn)(void *arg, const struct peer *p), void *arg,
                 struct err *err)
 {
-	return each(db, 0, most, a, fn, arg, err);
+	return each(db, false, most, a, fn, arg, err);
 }
 
 int peer_told(struct db *db, uint64_t unit, struct err *err)

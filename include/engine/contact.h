@@ -21,10 +21,17 @@ bool travels(const struct engine *e, const struct reg *r, uint64_t peer);
 
 /* Seals what the log holds, long logs in slices of their own, and begins with an empty log. */
 int begin_empty(struct engine *e, struct err *err);
+/* A child is taken from only after a hello since this start: a restored node learns there what it had met. */
+bool greet(struct engine *e, uint64_t child);    /* false: memory */
+bool greeted(const struct engine *e, uint64_t child);
 /* The parent's signing key, as this node's own chain says; NULL at the top. */
 const uint8_t *parent_key(const struct engine *e);
 /* Errors of the machine, after which a whole transaction is void; the others speak of what came. */
 bool transient(int code);
+
+/* Once a day: what was settled long enough leaves the outbox, evidence and the sync log their time.  Own transaction;
+ * nothing while the tree's time is not known. */
+int contact_reclaim(struct engine *e, struct err *err);
 
 /* ---- receipts
  * byte 1 (format); varint signer; zigzag tree time (s); varint count ≤ RECEIPT_LINES; per line varints author,

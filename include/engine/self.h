@@ -38,6 +38,8 @@ struct engine {
 
 	uint32_t nchildren;              /* direct, enrolled, not revoked; ascending */
 	uint64_t *children;
+	uint32_t ngreeted;               /* children that said hello since the start: only they are taken from */
+	uint64_t *greeted;
 	atomic_bool stopping;
 	uint64_t parent;                 /* = id->parent */
 

@@ -145,7 +145,7 @@
 	X(NEED_COUNT_ALL, "SELECT count(*) FROM terrace_need WHERE ?1 = 0") \
 	X(NEED_MOVE, "UPDATE OR REPLACE terrace_need SET peer = ?2 WHERE peer = ?1") \
 	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE unit = ?1") \
-	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE told <= ?1 ORDER BY unit LIMIT ?2") \
+	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE ?1 = 1 OR (told = 0 AND revoked = 0) ORDER BY unit LIMIT ?2") \
 	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7") \
 	X(PEER_TOLD, "UPDATE terrace_peer SET told = 1 WHERE unit = ?1") \
 	X(PEER_UNTOLD, "UPDATE terrace_peer SET told = 0 WHERE ?1 = 0") \

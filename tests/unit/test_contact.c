@@ -83,6 +83,29 @@ static void test_many_rows(void **state)
 	at_rest(&village, &town, "equal");
 }
 
+/* A row that the parent asks for comes as state with the next push, and is asked no more. */
+static void test_need(void **state)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	struct reg *r = catalog_register(town.engine->catalog, slice_of("aid"));
+	const struct cell here = { .type = CELL_TEXT, .s = slice_of("a") }, nowhere = { .type = CELL_TEXT, .s = slice_of("zz") };
+
+	(void)state;
+	OK(need_add(town.engine->db, U_VILLAGE, r->name, here, 1, e));
+	OK(need_add(town.engine->db, U_VILLAGE, r->name, nowhere, 1, e));
+	sql(&village, "UPDATE aid SET amount = amount + 1 WHERE id = 'a'");
+	seal(&village);
+	push(&village, &town, 0);                        /* its answer names the needs */
+	assert_int_equal(dirty_count(village.engine->db, U_TOWN), 2);
+	assert_int_equal(need_count(town.engine->db, U_VILLAGE), 2);
+	assert_true(engine_push_ready(village.engine));
+	push(&village, &town, 0);
+	assert_int_equal(need_count(town.engine->db, U_VILLAGE), 0);
+	assert_int_equal(dirty_count(village.engine->db, U_TOWN), 0);
+	everybody();
+	at_rest(&village, &town, "equal");
+}
+
 /* ---- disks that were restored */
 
 static void copy_disk(struct node *n, const char *suffix, bool back)
@@ -193,6 +216,34 @@ static void test_top_restored(void **state)
 	at_rest(&town, &county, "equal");
 }
 
+/* What was settled long ago is let go; a restored parent then gets the rest as state. */
+static void test_reclaimed(void **state)
+{
+	(void)state;
+	backup(&town);
+	everybody();
+	sql(&village, "INSERT INTO aid VALUES('s1', '620702100001', '沈', 1, NULL)");
+	seal(&village);
+	everybody();
+	clock_ms += 40 * 86400 * INT64_C(1000);
+	village.engine->tree_s = town.engine->tree_s = clock_ms / 1000;
+	village.engine->tree_steady_ms = clock_ms;
+	OK(contact_reclaim(village.engine, e));
+	assert_int_equal(ask(&village, "SELECT count(*) FROM terrace_outbox"), 1);
+	assert_int_equal(ask(&village, "SELECT count(*) FROM terrace_segment WHERE kind = 1"), 1);
+	sql(&village, "INSERT INTO aid VALUES('s2', '620702100001', '韩', 2, NULL)");
+	seal(&village);
+	restore(&town);
+	contact(&village, &town);                        /* told to wait */
+	contact(&town, &county);
+	clock_ms += 10000;
+	everybody();
+	assert_int_equal(AMOUNT(&town, "s1"), 1);
+	assert_int_equal(AMOUNT(&county, "s2"), 2);
+	at_rest(&village, &town, "equal");
+	at_rest(&town, &county, "equal");
+}
+
 static void test_digests_differ(void **state)
 {
 	uint32_t before = town.alarms;
@@ -275,8 +326,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_up_and_down), cmocka_unit_test(test_lost_and_repeated), cmocka_unit_test(test_many_rows),
+		cmocka_unit_test(test_need),
 		cmocka_unit_test(test_child_restored), cmocka_unit_test(test_relay_restored), cmocka_unit_test(test_top_restored),
 		cmocka_unit_test(test_digests_differ), cmocka_unit_test(test_twin),
+		cmocka_unit_test(test_reclaimed),
 	};
 
 	return cmocka_run_group_tests(tests, nodes_begin, nodes_end);
