@@ -232,24 +232,31 @@ class Demo:
         self.in_step()
 
     def in_step(self):
-        """Every change is settled and every node has all that waits for it."""
-        def sync(node):
-            node.ctl("sync", "--wait", str(LIMIT), allow=(0, 1), timeout=LIMIT + 10)
-
+        """Every change is settled, every node has all that waits for it, and the digests that were compared since say so."""
         for level in (self.villages, self.towns, self.villages):
-            self.together([lambda n=n: sync(n) for n in level])
-        self.wait("every level in step", lambda: self.behind() == [], lambda: "not in step yet: " + ", ".join(self.behind()[:4]))
+            self.together([lambda n=n: n.ctl("sync", "--wait", str(LIMIT), allow=(0, 1), timeout=LIMIT + 10) for n in level])
+        since, asked = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()), 0
+        until = time.monotonic() + LIMIT
+        while behind := self.behind(since):
+            if time.monotonic() > until:
+                raise Failed("not in step after %d s: %s" % (LIMIT, ", ".join(n.name + ": " + why for n, why in behind)))
+            self.progress("not in step yet: " + ", ".join(n.name for n, _ in behind))
+            if time.monotonic() - asked > 1:
+                asked = time.monotonic()
+                self.together([lambda n=n: n.ctl("sync", allow=(0, 1)) for n in {n for n, _ in behind if n.parent}])
+            time.sleep(.2)
 
-    def behind(self):
-        """What is not in step, by the nodes' own digests."""
-        found = []
+    def behind(self, since):
+        """(node, why) of those not in step, by the nodes' own word."""
+        found, by_unit = [], {n.unit: n for n in self.nodes}
         for node in self.nodes:
             status = node.ask("status")
             if status["log_pending"]:
-                found.append(node.name + " seals")
+                found.append((node, "has not sealed everything"))
             if node.parent and status["upstream"]["pending_segments"]:
-                found.append(node.name + " sends")
-            found += ["%s under %s: %s" % (c["unit"], node.name, c["digest"]) for c in status["children"] if c["digest"] != "equal"]
+                found.append((node, "has not sent everything"))
+            found += [(by_unit[c["unit"]], "digest %s, as of %s" % (c["digest"], c["as_of"])) for c in status["children"]
+                      if c["unit"] in by_unit and (c["digest"] != "equal" or (c["as_of"] or "") < since)]
         return found
 
     def conflicts(self):

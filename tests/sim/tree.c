@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/self.h"
+#include "store/terms.h"
 
 uint64_t sim_next(struct sim_random *r)
 {
@@ -473,6 +474,26 @@ static void tell_state(const struct sim_node *n)
 	sqlite3_finalize(q);
 }
 
+/* Versions too: the sums of the row terms of the child's scope, on both sides of the link. */
+static void check_digests(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
+{
+	struct reg *mine = catalog_register(n->e->catalog, slice_of("r")), *its = catalog_register(p->e->catalog, slice_of("r"));
+	struct term a, b;
+	uint64_t rows[2], pending[2];
+
+	if (mine == NULL || its == NULL)
+		return;
+	if (terms_digest(n->e->state, mine, n->unit, &a, &rows[0], &pending[0], NULL) != 0 ||
+	    terms_digest(p->e->state, its, n->unit, &b, &rows[1], &pending[1], NULL) != 0)
+		return;
+	if (pending[0] != 0 || pending[1] != 0)
+		sim_fail(t, "%012llu: rows without a term at rest: %llu here, %llu above", (unsigned long long)n->unit,
+		         (unsigned long long)pending[0], (unsigned long long)pending[1]);
+	else if (rows[0] != rows[1] || !term_equal(&a, &b))
+		sim_fail(t, "digest of %012llu (%llu rows) differs from that of %012llu (%llu rows)", (unsigned long long)n->unit,
+		         (unsigned long long)rows[0], (unsigned long long)p->unit, (unsigned long long)rows[1]);
+}
+
 void sim_check(struct sim_tree *t)
 {
 	for (int i = 0; i < t->n; i++) {
@@ -494,5 +515,6 @@ void sim_check(struct sim_tree *t)
 			sim_fail(t, "rows of %012llu differ from those of %012llu", (unsigned long long)n->unit,
 			         (unsigned long long)t->nodes[n->parent].unit);
 		}
+		check_digests(t, n, &t->nodes[n->parent]);
 	}
 }
