@@ -414,7 +414,9 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 		memset(ret, 0, sizeof *ret);
 		begin(&m, e, from, ret);
 		m.waiting = waiting;
-		rc = db_savepoint(e->db, err);
+		rc = state_flush(e->state, err);         /* what a roll-back to the savepoint must not forget */
+		if (rc == 0)
+			rc = db_savepoint(e->db, err);
 		if (rc == 0)
 			rc = one_pass(&m, p, err);
 		if (rc == 0)
@@ -493,7 +495,9 @@ int merge_retry(struct engine *e, uint32_t most, struct err *err)
 
 		if (r == NULL)
 			continue;
-		rc = db_savepoint(e->db, err);
+		rc = state_flush(e->state, err);
+		if (rc == 0)
+			rc = db_savepoint(e->db, err);
 		if (rc != 0)
 			break;
 		if (retry_row(e, r, t.rows[i].key, &say) == 0) {

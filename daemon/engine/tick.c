@@ -1,5 +1,6 @@
 /* Tick: what is due between jobs.  An inotify event only starts the quiet time; a look at the log decides. */
 #include "base/log.h"
+#include "engine/contact.h"
 #include "engine/merge.h"
 #include "store/terms.h"
 
@@ -10,6 +11,7 @@
 #define CHECKPOINT_MS 3000
 #define BROADCAST_MS 1000
 #define HELLO_MS 600000
+#define RECLAIM_MS 86400000
 
 static void report(struct engine *e, const char *kind, int rc, const struct err *err)
 {
@@ -164,6 +166,17 @@ static int64_t broadcasts(struct engine *e)
 	return BROADCAST_MS;
 }
 
+/* Once a day: what has been settled and kept long enough. */
+static void reclaim(struct engine *e)
+{
+	struct err err = {0};
+
+	if (steady_ms(e) < e->next_reclaim_ms)
+		return;
+	e->next_reclaim_ms = steady_ms(e) + RECLAIM_MS;
+	report(e, "alarm", contact_reclaim(e, &err), &err);
+}
+
 int64_t engine_tick(struct engine *e, bool hint)
 {
 	int64_t wait = LOOK_MS;
@@ -181,6 +194,7 @@ int64_t engine_tick(struct engine *e, bool hint)
 	wait = MIN(wait, retry(e));
 	wait = MIN(wait, broadcasts(e));
 	wait = MIN(wait, checkpoint(e));
+	reclaim(e);
 	if (e->parent != UNIT_NONE && steady_ms(e) - e->hello_ms > HELLO_MS)
 		e->hello_due = true;
 	return MAX(wait, 0);

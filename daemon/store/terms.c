@@ -243,7 +243,8 @@ int terms_row(struct state *s, struct table *t, struct held *h, struct arena *a,
 	buf_put_varint(&s->scratch, TERM_FORMAT);
 	buf_put_text(&s->scratch, h->reg->name);
 	key_put(&s->scratch, h->key);
-	buf_put_varint(&s->scratch, d->row_unit);
+	/* A row of unit `all` stands under each node's own unit: its issuer's is the same everywhere. */
+	buf_put_varint(&s->scratch, h->reg->policy != NULL && h->reg->policy->unit_source == UNIT_ALL ? h->reg->issuer : d->row_unit);
 	ident_put(&s->scratch, &d->life);
 	version_put(&s->scratch, d->v);
 	proposals_put(&s->scratch, h->reg, &h->row->row, d->life);

@@ -46,7 +46,7 @@ struct engine {
 	/* what is due (engine/tick.c), in steady milliseconds */
 	int64_t log_last, log_seen_ms, log_first_ms, next_look_ms, hint_ms;
 	int64_t schema_version;
-	int64_t next_retry_ms, next_checkpoint_ms, next_broadcast_ms;
+	int64_t next_retry_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
 	int64_t noted_s;                 /* tree time of the last time note (top) */
 	uint64_t checkpointed;           /* db->changes at the last checkpoint */
 	/* hello and contact */
