@@ -199,6 +199,19 @@ int invite_get(struct db *db, uint64_t unit, struct invite *ret, bool *ret_found
 	return 0;
 }
 
+int invite_put(struct db *db, uint64_t unit, const struct invite *i, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_INVITE_PUT, err);
+
+	if (s == NULL)
+		return db_code(err);
+	bind_u64(s, 1, unit);
+	bind_text(s, 2, i->name);
+	bind_slice(s, 3, (struct slice){ i->secret.at, DIGEST_SIZE });
+	sqlite3_bind_int64(s, 4, i->until_s);
+	return db_run(db, s, err);
+}
+
 int invite_used(struct db *db, uint64_t unit, int64_t at_ms, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_INVITE_USED, err);

@@ -404,3 +404,31 @@ int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, struct err *e
 	bind_u64(s, 2, most);
 	return db_run(db, s, err);
 }
+
+/* ---- closed by people */
+
+static int close_by(struct db *db, enum statement_id id, int64_t entry, const char *note, const char *actor, bool *ret_found,
+                    struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, id, err);
+	int rc;
+
+	if (s == NULL)
+		return db_code(err);
+	sqlite3_bind_int64(s, 1, entry);
+	bind_text(s, 2, note);
+	bind_text(s, 3, actor);
+	rc = db_run(db, s, err);
+	*ret_found = rc == 0 && sqlite3_changes(db->sql) > 0;
+	return rc;
+}
+
+int record_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err)
+{
+	return close_by(db, SQL_RECORD_CLOSE, id, note, actor, ret_found, err);
+}
+
+int issue_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err)
+{
+	return close_by(db, SQL_ISSUE_CLOSE, id, note, actor, ret_found, err);
+}

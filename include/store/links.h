@@ -131,6 +131,7 @@ struct invite {
 	int64_t until_s, used_ms;        /* tree time; 0 = not used */
 };
 int invite_get(struct db *db, uint64_t unit, struct invite *ret, bool *ret_found, struct err *err);
+int invite_put(struct db *db, uint64_t unit, const struct invite *i, struct err *err);    /* one before is void */
 int invite_used(struct db *db, uint64_t unit, int64_t at_ms, struct err *err);
 
 /* Descendants' status as told by the child on their path (core/status.h). */

@@ -47,6 +47,10 @@ int issue_put(struct db *db, const char *kind, const char *reg, struct cell key,
               int64_t at_ms, struct err *err);
 int issue_solved(struct db *db, const char *kind, const char *reg, struct cell key, struct err *err);
 
+/* A person closes an open entry with a note; *ret_found false: there is none of that number. */
+int record_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err);
+int issue_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err);
+
 int event_put(struct db *db, int64_t at_ms, int level, const char *kind, uint64_t peer, const char *segment,
               const char *text, struct err *err);
 int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, struct err *err);

@@ -155,6 +155,9 @@
 	X(TRUSTED_PUT, "INSERT OR REPLACE INTO terrace_trusted(author, stream, epoch, position, hash) VALUES(?1, ?2, ?3, ?4, ?5)") \
 	X(TRUSTED_GET, "SELECT epoch, position, hash FROM terrace_trusted WHERE author = ?1 AND stream = ?2") \
 	X(INVITE_GET, "SELECT name, secret, until, used FROM terrace_invite WHERE unit = ?1") \
+	X(INVITE_PUT, "INSERT OR REPLACE INTO terrace_invite(unit, name, secret, until, used) VALUES(?1, ?2, ?3, ?4, NULL)") \
+	X(RECORD_CLOSE, "UPDATE terrace_record SET state = 'closed', note = ?2, actor = ?3 WHERE id = ?1 AND state = 'open'") \
+	X(ISSUE_CLOSE, "UPDATE terrace_issue SET state = 'closed', note = ?2, actor = ?3 WHERE id = ?1 AND state = 'open'") \
 	X(INVITE_USED, "UPDATE terrace_invite SET used = ?2 WHERE unit = ?1") \
 	X(DESCENDANT_PUT, "INSERT OR REPLACE INTO terrace_descendant(unit, via, body, at) VALUES(?1, ?2, ?3, ?4)") \
 	X(DESCENDANT_ALL, "SELECT unit, via, body, at FROM terrace_descendant WHERE ?1 = 0 ORDER BY unit") \

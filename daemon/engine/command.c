@@ -1,0 +1,268 @@
+/* Command: what people order through the control socket and the ledger carries out.  One row a command; each
+ * answers one JSON document.  The reading commands are reports. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "core/enroll.h"
+#include "engine/contact.h"
+#include "engine/install.h"
+#include "engine/merge.h"
+#include "engine/seal.h"
+
+#define POLICY_MOST (4u << 20)
+
+struct order {
+	struct engine *e;
+	const char *const *words;        /* behind the command's own */
+	uint32_t n;
+	const char *actor;
+};
+
+static int decoded(const char *text, struct buf *ret, struct err *err)
+{
+	size_t n = strlen(text), got = 0;
+	uint8_t *p = n / 4 * 3 + 3 <= POLICY_MOST ? buf_reserve(ret, n / 4 * 3 + 3) : NULL;
+
+	if (p == NULL)
+		return err_set(err, ERR_LIMIT, "the document is larger than %u bytes", POLICY_MOST);
+	if (base64url_get(slice_of(text), p, n / 4 * 3 + 3, &got) != 0)
+		return err_set(err, ERR_FORMAT, "the document is not base64url");
+	ret->n = got;
+	return 0;
+}
+
+static int publish(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(buf_release) struct buf canonical = {0};
+	char unit[UNIT_TEXT_SIZE];
+	uint64_t version = 0;
+	int rc = decoded(o->words[0], &canonical, err);
+
+	if (rc == 0)
+		rc = policy_publish(o->e, buf_slice(&canonical), &version, err);
+	if (rc != 0)
+		return rc;
+	event(o->e, LOG_LEVEL_NOTICE, "policy", UNIT_NONE, NULL, "version %llu published by %s", (unsigned long long)version, o->actor);
+	*ret = json_pack("{s:s, s:I}", "issuer", unit_text(o->e->unit, unit), "version", (json_int_t)version);
+	return 0;
+}
+
+static int import_units(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(buf_release) struct buf lines = {0};
+	uint32_t n = 0;
+	int rc = decoded(o->words[0], &lines, err);
+
+	if (rc == 0)
+		rc = units_publish(o->e, buf_slice(&lines), &n, err);
+	if (rc == 0)
+		*ret = json_pack("{s:i}", "units", (int)n);
+	return rc;
+}
+
+/* ---- invitations */
+
+static int invitation_fill(struct engine *e, uint64_t unit, const char *name, struct invitation *i, struct err *err)
+{
+	*i = (struct invitation){.unit = unit, .pin = e->id->chain.at[0].pin};
+	for (const char *const *u = e->options.urls; u != NULL && *u != NULL && i->nurls < ENROLL_URLS; u++)
+		snprintf(i->url[i->nurls++], sizeof i->url[0], "%s", *u);
+	if (i->nurls == 0)
+		return err_set(err, ERR_CONFIG, "this node has no `url` that children could dial: set `listen` and `url` in "
+		               "terraced.conf and restart");
+	e->source.random(e->source.arg, i->secret, sizeof i->secret);
+	snprintf(i->line, sizeof i->line, "%s", e->id->line);
+	snprintf(i->name, sizeof i->name, "%s", name);
+	return 0;
+}
+
+static int invite(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	_cleanup_(buf_release) struct buf line = {0};
+	struct engine *e = o->e;
+	struct invitation i;
+	struct invite kept = {0};
+	char until[RFC3339_SIZE];
+	uint64_t unit, hours = 72;
+	int rc = unit_parse(slice_of(o->words[0]), &unit, err);
+
+	if (rc != 0)
+		return rc;
+	if (unit == e->unit || !unit_contains(e->unit, unit))
+		return err_set(err, ERR_REFUSED, "unit %012llu is not below unit %012llu", (unsigned long long)unit,
+		               (unsigned long long)e->unit);
+	if (o->n > 2 && text_number(o->words[2], 1, 24 * 366, &hours) != 0)
+		return err_set(err, ERR_USAGE, "hours: %s is not a number from 1 to %d", o->words[2], 24 * 366);
+	if (engine_tree_time(e) == 0)
+		return err_set(err, ERR_BUSY, "this node does not know the tree's time yet; it has to reach its parent first");
+	rc = invitation_fill(e, unit, o->n > 1 ? o->words[1] : "", &i, err);
+	if (rc == 0)
+		rc = invitation_put(&i, &line, err);
+	snprintf(kept.name, sizeof kept.name, "%s", i.name);
+	kept.secret = digest_of((struct slice){i.secret, sizeof i.secret});
+	kept.until_s = engine_tree_time(e) + (int64_t)hours * 3600;
+	bytes_wipe(i.secret, sizeof i.secret);
+	if (rc == 0)
+		rc = engine_begin(e, err);
+	guard = e;
+	if (rc == 0)
+		rc = invite_put(e->db, unit, &kept, err);
+	if (rc == 0)
+		rc = engine_commit(e, err);
+	if (rc != 0)
+		return rc;
+	event(e, LOG_LEVEL_NOTICE, "enrol", unit, NULL, "invited by %s for %llu hours", o->actor, (unsigned long long)hours);
+	*ret = json_pack("{s:s, s:s, s:s}", "unit", o->words[0], "line", buf_text(&line), "until",
+	                 time_rfc3339(kept.until_s * 1000, until));
+	return 0;
+}
+
+/* ---- sync */
+
+static int all_settled(struct engine *e, bool *ret_done, struct err *err)
+{
+	*ret_done = !log_pending(e->db);
+	for (enum level l = PROVINCE; l < LEVELS && *ret_done; l++) {
+		struct stream_head head;
+
+		if (stream_get(e->db, e->unit, l, &head, err) != 0)
+			return err->code;
+		*ret_done = head.settled >= head.position;
+	}
+	if (e->parent != UNIT_NONE)
+		*ret_done = *ret_done && !engine_push_ready(e) && !e->hello_due;
+	return 0;
+}
+
+static int sync_now(const struct order *o, json_t **ret, struct err *err)
+{
+	struct engine *e = o->e;
+	bool done = false;
+	int rc;
+
+	if (o->n == 2 && strcmp(o->words[0], "--status") == 0) {
+		rc = all_settled(e, &done, err);
+		if (rc == 0)
+			*ret = json_pack("{s:b}", "done", done);
+		return rc;
+	}
+	rc = engine_seal(e, err);
+	e->want_sync = e->hello_due = e->parent != UNIT_NONE;
+	if (rc == 0)
+		*ret = json_pack("{s:I}", "sealed", (json_int_t)e->sealed);
+	return rc;
+}
+
+/* ---- closing, quarantine, audit */
+
+static int close_one(const struct order *o, int (*fn)(struct db *, int64_t, const char *, const char *, bool *, struct err *),
+                     json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	bool found = false;
+	uint64_t id;
+	int rc;
+
+	if (text_number(o->words[0], 1, INT64_MAX, &id) != 0)
+		return err_set(err, ERR_USAGE, "%s is not a number from the list", o->words[0]);
+	if (o->n < 2 || o->words[1][0] == '\0')
+		return err_set(err, ERR_USAGE, "give a note or reason in words");
+	rc = engine_begin(o->e, err);
+	guard = o->e;
+	if (rc == 0)
+		rc = fn(o->e->db, (int64_t)id, o->words[1], o->actor, &found, err);
+	if (rc == 0 && !found)
+		rc = err_set(err, ERR_NOT_FOUND, "there is no open entry %s", o->words[0]);
+	if (rc == 0)
+		rc = engine_commit(o->e, err);
+	if (rc == 0)
+		*ret = json_pack("{s:I, s:s}", "id", (json_int_t)id, "actor", o->actor);
+	return rc;
+}
+
+static int close_conflict(const struct order *o, json_t **ret, struct err *err)
+{
+	return close_one(o, record_close, ret, err);
+}
+
+static int close_issue(const struct order *o, json_t **ret, struct err *err)
+{
+	return close_one(o, issue_close, ret, err);
+}
+
+static int retry_waiting(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	int rc = engine_begin(o->e, err);
+
+	guard = o->e;
+	if (rc == 0)
+		rc = seal_empty(o->e, err);
+	if (rc == 0)
+		rc = merge_retry(o->e, 100000, err);
+	if (rc == 0)
+		rc = engine_commit(o->e, err);
+	if (rc == 0)
+		*ret = json_pack("{s:b}", "left", quarantine_any(o->e->db));
+	return rc;
+}
+
+/* The administrator's reconciliation begins with an audit: every table against its state, row by row. */
+static int audit(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	struct engine *e = o->e;
+	int rc = engine_begin(e, err);
+
+	guard = e;
+	if (rc == 0)
+		rc = watch_install(e, true, err);
+	for (uint32_t i = 0; rc == 0 && i < e->catalog->nregs; i++)
+		if (e->catalog->regs[i]->policy != NULL && !e->catalog->regs[i]->hold)
+			rc = watch_walk(e, e->catalog->regs[i], "audit", err);
+	if (rc == 0)
+		rc = engine_commit(e, err);
+	e->hello_due = e->parent != UNIT_NONE;
+	if (rc == 0)
+		*ret = json_pack("{s:i}", "registers", (int)e->catalog->nregs);
+	return rc;
+}
+
+/* ---- the table */
+
+static const struct command {
+	const char *words[2];            /* second may be NULL */
+	uint32_t least;                  /* words behind */
+	int (*run)(const struct order *o, json_t **ret, struct err *err);
+} commands[] = {
+	{{"policy", "publish"}, 1, publish},
+	{{"units", "import"}, 1, import_units},
+	{{"invite", NULL}, 1, invite},
+	{{"sync", NULL}, 0, sync_now},
+	{{"conflicts", "close"}, 2, close_conflict},
+	{{"issues", "close"}, 2, close_issue},
+	{{"quarantine", "retry"}, 0, retry_waiting},
+	{{"reconcile", NULL}, 0, audit},
+};
+
+int engine_command(struct engine *e, const char *const *words, uint32_t nwords, const char *actor, json_t **ret,
+                   struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *c = &commands[i];
+		uint32_t own = c->words[1] != NULL ? 2 : 1;
+		struct order o;
+
+		if (nwords < own || strcmp(words[0], c->words[0]) != 0 || (own == 2 && strcmp(words[1], c->words[1]) != 0))
+			continue;
+		o = (struct order){e, words + own, nwords - own, actor};
+		if (o.n < c->least)
+			return err_set(err, ERR_USAGE, "%s: words are missing", words[0]);
+		return c->run(&o, ret, err);
+	}
+	return err_set(err, ERR_USAGE, "%s: the daemon does not know this command", nwords > 0 ? words[0] : "");
+}
