@@ -95,8 +95,10 @@ static void dirty(struct merging *m, struct merging_row *row, const struct value
 	bool answer = verdict == VERDICT_KEEP || verdict == VERDICT_REFUSE || verdict == VERDICT_REVIVE;
 	uint64_t source = m->from->below ? m->from->peer : UNIT_NONE, at[2];
 	bool whole = (was == NULL) != (now == NULL) ||
-	             (was != NULL && (!ident_equal(was->life, now->life) || was->row_unit != now->row_unit));
-	uint64_t groups = whole ? UINT64_MAX : UINT64_C(1) << v->group;
+	             (was != NULL && (!ident_equal(was->life, now->life) || was->row_unit != now->row_unit ||
+	                              was->alive != now->alive));
+	/* Who deleted a row holds its values no more: where the end does not stand, the row comes back whole. */
+	uint64_t groups = whole || (answer && v->group == GROUP_ROW) ? UINT64_MAX : UINT64_C(1) << v->group;
 
 	if (!changed && !answer)
 		return;

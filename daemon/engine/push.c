@@ -180,8 +180,10 @@ static int take_acknowledged(struct engine *e, struct link *l, const struct push
 	}
 	if (rc == 0 && fits)
 		rc = run_acknowledge(e, l, a->position, &a->position_hash, &fits, err);
-	if (rc == 0 && (!fits || a->status == PUSH_HEAL))
-		e->hello_due = true;             /* the heads are compared anew */
+	if (rc == 0 && (!fits || a->status == PUSH_HEAL)) {
+		e->hello_due = true;             /* the heads are compared anew, and the certificates below told again */
+		rc = peer_told(e->db, UNIT_NONE, err);
+	}
 	return rc;
 }
 

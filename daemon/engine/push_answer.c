@@ -110,6 +110,8 @@ static int check_author(struct pushing *p, const struct opened *o, uint8_t ret_k
 	if (rc != 0)
 		return rc;
 	if (!found)
+		p->status = PUSH_HEAL;
+	if (!found)
 		return err_set(err, ERR_HEAL, "%s: the certificate of its author is not known here; a hello brings it", name);
 	if (author.revoked) {
 		rc = trusted_get(p->e->db, h->author, h->stream, &trusted, err);

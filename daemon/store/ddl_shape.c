@@ -57,7 +57,7 @@ static enum affinity affinity_of(const char *type)
 {
 	char upper[64];
 	size_t n = 0;
-	for (; type[n] != '\0' && n < sizeof(upper) - 1; n++)
+	for (; n < sizeof(upper) - 1 && type[n] != '\0'; n++)
 		upper[n] = type[n] >= 'a' && type[n] <= 'z' ? (char)(type[n] - 32) : type[n];
 	upper[n] = '\0';
 	if (strstr(upper, "INT") != NULL)

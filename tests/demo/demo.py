@@ -206,8 +206,6 @@ class Demo:
                   lambda: all(self.counts(v) == self.counts(v.parent, v.unit) for v in self.villages), lambda: "villages take theirs")
         self.say("%d rows: written after %.1f s, all at the county after %.1f s, the villages' own at the villages after %.1f s" %
                  (total, written - before, there - before, self.elapsed() - before))
-        for n in self.nodes:
-            n.began = self.relay_does("count")
 
     def apply_for_relief(self):
         for village in self.villages:
@@ -336,7 +334,7 @@ class Demo:
                     problems.append("%s: %s" % (node.name, state))
             depth = 0 if not node.parent else 1 if not node.parent.parent else 2
             rows.append(("  " * depth + node.name, node.unit, *(str(have[r]) for r in REGISTERS), state, str(status["conflicts_open"])))
-        rows[1:] = self.in_tree_order(rows[1:])
+        rows[1:] = sorted(rows[1:], key=lambda row: row[1])                  # by unit: a tree
         self.say("The tree:")
         print_table(rows)
         have = self.counts(self.county)
@@ -348,13 +346,17 @@ class Demo:
         self.quote(done.stdout.decode(errors="replace"))
         if done.returncode:
             problems.append("the outside comparison found differences")
+        problems += ["%s: %s" % (node.name, line) for node in self.nodes for line in self.alarms(node)]
         self.say("Bytes on the wire (TLS included):")
-        print_table([("line", "up", "down")] + [(label + " and below", mega(c["up"]), mega(c["down"]))
+        names = {n.label: n.name for n in self.nodes}
+        print_table([("line", "up", "down")] + [("into %s from below" % names[label], mega(c["up"]), mega(c["down"]))
                                                 for label, c in self.relay_does("count").items()])
         return problems
 
-    def in_tree_order(self, rows):
-        return sorted(rows, key=lambda row: row[1])
+    @staticmethod
+    def alarms(node):
+        with open(node.log, encoding="utf-8", errors="replace") as f:
+            return [line.rstrip() for line in f if re.match(r"\S+ error |\S+ \w+ alarm: ", line)]
 
     def stop(self):
         longest = 0
@@ -389,9 +391,8 @@ class Demo:
         for node in self.nodes:
             if os.path.exists(node.log):
                 with open(node.log, encoding="utf-8", errors="replace") as f:
-                    lines = f.read().splitlines()
-                bad = [line for line in lines if re.search("alarm|error|refuse|quarantine", line, re.I)] or lines[-3:]
-                print("--- %s, %s" % (node.name, node.log), *bad[-6:], sep="\n", file=sys.stderr)
+                    last = f.read().splitlines()[-3:]
+                print("--- %s, %s" % (node.name, node.log), *(self.alarms(node)[-6:] or last), sep="\n", file=sys.stderr)
 
     def run(self):
         self.enrol()

@@ -316,7 +316,7 @@ static bool push(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 		return false;
 	if (code == ERR_HEAL)
 		n->hello = true;
-	if (code != 0 && code != ERR_GAP)
+	if (code != 0 && code != ERR_GAP && code != ERR_HEAL)
 		return false;
 	rc = engine_push_take(n->e, code == 0 ? 200 : 409, buf_slice(&answer), &err);
 	trouble(t, n, "push take", rc, &err);
@@ -435,6 +435,7 @@ void sim_restore(struct sim_tree *t, int node)
 	node_close(n);
 	snprintf(from, sizeof from, "%s.b%d", n->path, (int)sim_below(&t->random, (uint32_t)MIN(n->backups, 3)));
 	copy(from, n->path);
+	n->backups = 0;                          /* a backup of the life that ended would be a second machine: a twin */
 	node_open(t, n);
 }
 

@@ -898,7 +898,8 @@ static const char *judge(const struct reg *r, const struct capture_modes *m, con
 		if (before != NULL && after != NULL && !local && strcmp(was, is) != 0) {
 			if (!seen->row && !seen->column[c->number])
 				return strcat(say, "changed and not in the log");
-			if (alone && !own && !propose)
+			/* a row displaced and then entered afresh: as after DELETE and INSERT, the seal puts it back */
+			if (alone && !own && !propose && !seen->has[c->number])
 				return strcat(say, "changed without a right");
 			if (!own && propose && !seen->has[c->number])
 				return strcat(say, "no old value");
