@@ -485,6 +485,17 @@ static int obey(struct engine *e, struct link *l, const struct hello_answer *a, 
 	return rc;
 }
 
+/* At rest after a change the child asks again soon, and less and less often while the parent cannot say. */
+static void compared(struct engine *e, uint8_t digest)
+{
+	bool decided = digest == 1 || digest == 2;
+
+	e->compare_wait_ms = decided ? COMPARE_MS : MIN(MAX(e->compare_wait_ms, COMPARE_MS) * 2, COMPARE_MOST_MS);
+	e->compare_ms = steady_ms(e) + e->compare_wait_ms;
+	if (decided)
+		e->compared = e->activity;
+}
+
 int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
@@ -513,6 +524,7 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 		rc = link_put(e->db, &l, err);
 	if (rc == 0)
 		keep_digest(e, &a, err);
+	compared(e, a.digest);
 	if (rc == 0)
 		rc = keep_urls(e, &r, err);
 	if (rc == 0)

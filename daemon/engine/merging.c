@@ -527,6 +527,7 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 			rc = end_table(m, row, stands, err);
 		if (rc == 0)
 			rc = state_save(e->state, &row->held, e->unit, false, &m->row, err);
+		e->activity++;
 		if (rc == 0 && row->stood && !unit_contains(e->unit, d->row_unit))   /* its values go once all is told above */
 			rc = marker_add(e->db, m->reg, row->held.key_cell, now_ms(e), err);
 	}

@@ -11,6 +11,7 @@
 #define CHECKPOINT_MS 3000
 #define BROADCAST_MS 1000
 #define HELLO_MS 600000
+#define REST_MS 2000
 #define RECLAIM_MS 86400000
 
 static void report(struct engine *e, const char *kind, int rc, const struct err *err)
@@ -166,6 +167,28 @@ static int64_t broadcasts(struct engine *e)
 	return BROADCAST_MS;
 }
 
+/* Digests are compared when this node has come to rest after a change, and every ten minutes. */
+static int64_t compare(struct engine *e)
+{
+	int64_t now = steady_ms(e);
+
+	if (e->parent == UNIT_NONE)
+		return INT64_MAX;
+	if (now - e->hello_ms > HELLO_MS)
+		e->hello_due = true;
+	if (e->activity == e->compared)
+		return INT64_MAX;
+	if (e->activity != e->looked) {
+		e->looked = e->activity;
+		e->active_ms = now;
+	}
+	if (now - e->active_ms < REST_MS || now < e->compare_ms || terms_pending(e->state) > 0 || engine_push_ready(e))
+		return LOOK_AGAIN_MS;
+	e->hello_due = true;
+	e->compare_ms = now + LOOK_MS;
+	return LOOK_AGAIN_MS;
+}
+
 /* Once a day: what has been settled and kept long enough. */
 static void reclaim(struct engine *e)
 {
@@ -195,7 +218,6 @@ int64_t engine_tick(struct engine *e, bool hint)
 	wait = MIN(wait, broadcasts(e));
 	wait = MIN(wait, checkpoint(e));
 	reclaim(e);
-	if (e->parent != UNIT_NONE && steady_ms(e) - e->hello_ms > HELLO_MS)
-		e->hello_due = true;
+	wait = MIN(wait, compare(e));
 	return MAX(wait, 0);
 }

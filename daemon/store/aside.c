@@ -6,6 +6,8 @@
 
 #include "base/json.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VALUE_FORMAT 1
@@ -87,14 +89,30 @@ int value_load(struct slice stored, const struct reg *r, struct arena *a, struct
 	return 0;
 }
 
+/* The shortest of two forms that reads back: 35771.87, not 35771.870000000003. */
+static void real_text(struct buf *b, double r)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "%.15g", r);
+	if (strtod(text, NULL) != r)
+		snprintf(text, sizeof text, "%.17g", r);
+	buf_printf(b, "%s", text);
+}
+
 static void cell_json(struct buf *b, struct cell c)
 {
 	_cleanup_(json_release) json_t *j = NULL;
 
+	if (c.type == CELL_REAL) {
+		real_text(b, c.r);
+		return;
+	}
+
 	switch (c.type) {
 	case CELL_NULL: j = json_null(); break;
 	case CELL_INT: j = json_integer(c.i); break;
-	case CELL_REAL: j = json_real(c.r); break;
+	case CELL_REAL: break;
 	case CELL_TEXT: j = json_slice(c.s); break;
 	case CELL_BLOB: j = json_sprintf("(%zu bytes)", c.s.n); break;
 	}

@@ -53,6 +53,9 @@ struct engine {
 	bool hello_due;
 	int64_t hello_ms;
 	bool want_sync;
+	uint64_t activity, looked, compared;     /* rows changed since the start, and how many when digests were last compared */
+	int64_t active_ms, compare_ms;   /* of the last look that saw a change; before then no new comparison */
+	int64_t compare_wait_ms;         /* doubles while the answer is unknown */
 };
 
 /* Transactions: commit also writes the counters; rollback reads them again and forgets caches. */

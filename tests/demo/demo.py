@@ -8,28 +8,21 @@
   KEEP=1         leaves the tree running and says how to look at it and how to stop it
 
 Exit status: 0 every level in step, 1 something is not equal or went wrong."""
-import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-import unicodedata
 
 import work
-from node import Failed, Node, free_ports
+from node import Failed
+from tree import HERE, REGISTERS, Tree, print_table, quote
 from work import workload
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-HERE = os.path.join("tests", "demo")
 POLICY = os.path.join("conf", "policies", "relief.policy")
-REGISTERS = ("household", "person", "relief_case")
-LIMIT = 120                              # seconds that any waiting may take
-CASES = 20                               # applications that a village accepts
+CASES, CASES_UNMANNED = 20, 3            # applications that a village accepts, or its township for it
 
 
 def options(words):
@@ -46,96 +39,22 @@ def options(words):
     return int(values["SEED"]), values["KEEP"] not in ("", "0"), int(values["HOUSEHOLDS"])
 
 
-def width(text):
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+def second_version(text):
+    """The policy with one column more; the files that it names are found from anywhere."""
+    text, n1 = re.subn(r"version = 1\n", "version = 2\n", text)
+    more = ', "%s" }' % os.path.abspath(os.path.join(HERE, "second.sql"))
+    text, n2 = re.subn(r"(schema = \{[^}]*?) \}", lambda m: m[1] + more, text.replace("../../schema", os.path.abspath("schema")))
+    text, n3 = re.subn(r"water, helper, remark, updated_at \}", "water, helper, remark, updated_at, broadband }", text)
+    if (n1, n2, n3) != (1, 1, 1):
+        raise Failed("%s is not the policy that the demonstration knows" % POLICY)
+    return text
 
 
-def print_table(rows):
-    widths = [max(width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("    " + "  ".join(text + " " * (w - width(text)) for text, w in zip(row, widths)).rstrip())
-    sys.stdout.flush()
-
-
-def mega(n):
-    return "%.2f MB" % (n / 1e6)
-
-
-class Demo:
-    def __init__(self, seed, keep, households):
-        self.seed, self.keep, self.households = seed, keep, households
-        self.start = time.monotonic()
-        self.folder = tempfile.mkdtemp(prefix="terrace-demo-")
-        self.nodes, self.relay, self.shown = [], None, 0
-        self.expected = dict.fromkeys(REGISTERS, 0)
-        self.lock = threading.Lock()
-        county, (town1, town2) = self.node("county", 0, 0), [None, None]
-        town1, town2 = (self.node("township%d" % t, t, 0, county) for t in (1, 2))
-        self.county, self.towns = county, [town1, town2]
-        self.villages = [self.node("village%d-%d" % (t, v), t, v, town)
-                         for t, town in ((1, town1), (2, town2)) for v in (1, 2)]
-
-    def node(self, label, town, village, parent=None):
-        if village:
-            unit, place = workload.village_of(town, village - 1)
-            name = place + "村"
-        else:
-            unit = workload.COUNTY + ("%03d000" % (100 + town) if town else "000000")
-            name = workload.TOWNS[town - 1] if town else workload.COUNTY_NAME
-        node = Node(self.folder, label, unit, name, parent)
-        if not village:
-            node.port, node.relay_port = free_ports(2)
-        self.nodes.append(node)
-        return node
-
-    # ---- telling
-
-    def elapsed(self):
-        return time.monotonic() - self.start
-
-    def say(self, text, *rest):
-        self.shown = 0
-        print("[%6.1f s] %s" % (self.elapsed(), text), *rest, sep="\n           ", flush=True)
-
-    def progress(self, text):
-        """A line that moves on a terminal; elsewhere one every ten seconds."""
-        if sys.stdout.isatty():
-            print("\r[%6.1f s]   %s\033[K" % (self.elapsed(), text), end="\r", flush=True)
-        elif self.elapsed() - self.shown >= 10:
-            if self.shown:
-                print("[%6.1f s]   %s" % (self.elapsed(), text), flush=True)
-            self.shown = self.elapsed()
-
-    # ---- helpers
-
-    def wait(self, what, done, tell=None):
-        until = time.monotonic() + LIMIT
-        while not done():
-            if time.monotonic() > until:
-                raise Failed("waited %d s in vain: %s" % (LIMIT, what))
-            for node in self.nodes:
-                if node.process and node.process.poll() is not None:
-                    raise Failed("%s: the daemon ended, status %d" % (node.name, node.process.returncode))
-            self.progress(tell() if tell else what)
-            time.sleep(.2)
-
-    def together(self, jobs):
-        """Runs the jobs at once, each in a thread of its own; the first failure is raised."""
-        failures = []
-
-        def run(job):
-            try:
-                job()
-            except Exception as e:                                           # handed to the caller
-                failures.append(e)
-
-        threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-        if failures:
-            raise failures[0]
+class Demo(Tree):
+    def __init__(self, seed, households):
+        super().__init__()
+        self.seed, self.households = seed, households
+        self.expected, self.lock = dict.fromkeys(REGISTERS, 0), threading.Lock()
 
     def writes(self, node, what):
         """One person at one node: what() gets its database and says by how much the registers grew."""
@@ -148,25 +67,10 @@ class Demo:
             for register, n in grown.items():
                 self.expected[register] += n
 
-    def relay_does(self, command):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(os.path.join(self.folder, "relay.sock"))
-            s.sendall(command.encode() + b"\n")
-            answer = b""
-            while piece := s.recv(65536):
-                answer += piece
-        return json.loads(answer)
-
-    def start_relay(self):
-        path = os.path.join(self.folder, "relay.sock")
-        self.relay = subprocess.Popen([sys.executable, os.path.join(HERE, "relay.py"), path] +
-                                      ["%s=%d:%d" % (n.label, n.relay_port, n.port) for n in self.nodes if n.port],
-                                      stdin=subprocess.DEVNULL, start_new_session=True)
-        self.wait("the relay", lambda: os.path.exists(path))
-
-    def counts(self, node, scope=""):
-        return {r: node.value("SELECT count(*) FROM %s WHERE %s LIKE ?" % (r, "unit_code" if r == "relief_case" else "village_code"),
-                              scope + "%") for r in REGISTERS}
+    def everywhere(self, text, stands):
+        """Waits until stands(node) at every node."""
+        self.wait(text, lambda: all(map(stands, self.nodes)),
+                  lambda: "%s at %d of %d nodes" % (text, sum(map(stands, self.nodes)), len(self.nodes)))
 
     # ---- the story
 
@@ -178,15 +82,13 @@ class Demo:
         self.county.ctl("policy", "publish", POLICY)
         for level in (self.towns, self.villages):
             self.together([node.enrol for node in level])
-        self.wait("the policy arrives", lambda: all(n.has("relief_case") for n in self.nodes),
-                  lambda: "the policy stands at %d of %d nodes" % (sum(n.has("relief_case") for n in self.nodes), len(self.nodes)))
+        self.everywhere("the policy stands", lambda n: n.has("relief_case"))
         self.say("%d nodes run; the county's policy \"relief\" has made the registers at each" % len(self.nodes))
 
     def load(self):
         persons = int(self.households * workload.PERSONS)
-        total = 2 * (self.households + persons)
+        total, start = 2 * (self.households + persons), self.elapsed()
         self.say("Loading: each township enters %d households and %d persons by plain SQL" % (self.households, persons))
-        before = self.elapsed()
         loaders = [subprocess.Popen([sys.executable, os.path.join(HERE, "work.py"), "load", town.database, str(t + 1),
                                      str(self.households), str(self.seed)], stdout=subprocess.DEVNULL)
                    for t, town in enumerate(self.towns)]
@@ -194,18 +96,19 @@ class Demo:
         def arrived():
             return self.county.value("SELECT (SELECT count(*) FROM household)+(SELECT count(*) FROM person)")
 
-        self.wait("loading", lambda: all(p.poll() is not None for p in loaders),
-                  lambda: "the county has %d of %d rows" % (arrived(), total))
+        def tell():
+            return "the county has %d of %d rows" % (arrived(), total)
+
+        self.wait("loading", lambda: all(p.poll() is not None for p in loaders), tell)
         if any(p.returncode for p in loaders):
             raise Failed("a township's program could not write")
         written = self.elapsed()
-        self.wait("rows at the county", lambda: arrived() == total, lambda: "the county has %d of %d rows" % (arrived(), total))
-        self.expected.update(household=2 * self.households, person=2 * persons)
+        self.wait("rows at the county", lambda: arrived() == total, tell)
         there = self.elapsed()
-        self.wait("rows at the villages",
-                  lambda: all(self.counts(v) == self.counts(v.parent, v.unit) for v in self.villages), lambda: "villages take theirs")
+        self.wait("villages take their rows", lambda: all(map(self.same_counts, self.villages)))
+        self.expected.update(household=2 * self.households, person=2 * persons)
         self.say("%d rows: written after %.1f s, all at the county after %.1f s, the villages' own at the villages after %.1f s" %
-                 (total, written - before, there - before, self.elapsed() - before))
+                 (total, written - start, there - start, self.elapsed() - start))
 
     def apply_for_relief(self):
         for village in self.villages:
@@ -213,8 +116,8 @@ class Demo:
         for t, town in enumerate(self.towns):
             for index in range(2, workload.VILLAGES):
                 unit = workload.village_of(t + 1, index)[0]
-                self.writes(town, lambda db, _, seed: {"relief_case": work.open_cases(db, unit, 3, seed)})
-        self.wait("applications", lambda: self.counts(self.county)["relief_case"] == self.expected["relief_case"])
+                self.writes(town, lambda db, _, seed: {"relief_case": work.open_cases(db, unit, CASES_UNMANNED, seed)})
+        self.wait("applications go up", lambda: self.counts(self.county)["relief_case"] == self.expected["relief_case"])
         self.say("%d applications for relief are accepted in the villages and seen by the county" % self.expected["relief_case"])
 
     def edit(self):
@@ -229,170 +132,87 @@ class Demo:
         self.relay_does("mend " + cut.label)
         self.in_step()
 
-    def in_step(self):
-        """Every change is settled, every node has all that waits for it, and the digests that were compared since say so."""
-        for level in (self.villages, self.towns, self.villages):
-            self.together([lambda n=n: n.ctl("sync", "--wait", str(LIMIT), allow=(0, 1), timeout=LIMIT + 10) for n in level])
-        since, asked = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()), 0
-        until = time.monotonic() + LIMIT
-        while behind := self.behind(since):
-            if time.monotonic() > until:
-                raise Failed("not in step after %d s: %s" % (LIMIT, ", ".join(n.name + ": " + why for n, why in behind)))
-            self.progress("not in step yet: " + ", ".join(n.name for n, _ in behind))
-            if time.monotonic() - asked > 1:
-                asked = time.monotonic()
-                self.together([lambda n=n: n.ctl("sync", allow=(0, 1)) for n in {n for n, _ in behind if n.parent}])
-            time.sleep(.2)
-
-    def behind(self, since):
-        """(node, why) of those not in step, by the nodes' own word."""
-        found, by_unit = [], {n.unit: n for n in self.nodes}
-        for node in self.nodes:
-            status = node.ask("status")
-            if status["log_pending"]:
-                found.append((node, "has not sealed everything"))
-            if node.parent and status["upstream"]["pending_segments"]:
-                found.append((node, "has not sent everything"))
-            found += [(by_unit[c["unit"]], "digest %s, as of %s" % (c["digest"], c["as_of"])) for c in status["children"]
-                      if c["unit"] in by_unit and (c["digest"] != "equal" or (c["as_of"] or "") < since)]
-        return found
-
     def conflicts(self):
         town = self.towns[0]
-        found = town.ask("conflicts", "list")
-        kinds = {}
+        found, kinds = town.ask("conflicts", "list"), {}
         for c in found:
             kinds.setdefault((c["kind"], c["register"]), []).append(c)
         self.say("%s has %d conflicts on record: %s" % (town.name, len(found), ", ".join(
             "%d %s in %s" % (len(v), *k) for k, v in sorted(kinds.items())) or "none"))
-        wanted = [next(iter(v)) for k, v in sorted(kinds.items(), key=lambda kv: kv[0][0] != "superseded")]
-        wanted = (wanted + [c for v in kinds.values() for c in v[1:]])[:2]
-        for c in wanted:
-            print("\n    $ " + town.ctl_line("conflicts", "show", str(c["id"])))
-            self.quote(town.ctl("conflicts", "show", str(c["id"]), allow=(0, 1)))
-        if wanted:
-            c = wanted[0]
-            print("    $ " + town.ctl_line("why", c["register"], str(c["key"])))
-            self.quote(town.ctl("why", c["register"], str(c["key"]), allow=(0, 1)))
-        if len(wanted) < 2:
+        # One of each kind, then any; what was superseded first.
+        shown = [v[0] for k, v in sorted(kinds.items(), key=lambda kv: kv[0][0] != "superseded")]
+        shown = (shown + [c for v in kinds.values() for c in v[1:]])[:2]
+        for c in shown:
+            for words in (["conflicts", "show", str(c["id"])], ["why", c["register"], str(c["key"])]):
+                print("    $ " + town.ctl_line(*words))
+                quote(town.ctl(*words, allow=(0, 1)))
+        if len(shown) < 2:
             raise Failed("fewer than two conflicts came from the data; try another SEED or more HOUSEHOLDS")
 
-    @staticmethod
-    def quote(text):
-        print("".join("      " + line + "\n" for line in text.rstrip().splitlines()), flush=True)
-
     def second_policy(self):
-        with open(POLICY, encoding="utf-8") as f:
-            text = f.read()
-        text, n1 = re.subn(r"version = 1\n", "version = 2\n", text)
-        text = text.replace("../../schema", os.path.join(os.path.abspath("schema")))
-        added = ', "%s" }' % os.path.abspath(os.path.join(HERE, "second.sql"))
-        text, n2 = re.subn(r'(schema = \{[^}]*?) \}', lambda m: m[1] + added, text, count=1)
-        text, n3 = re.subn(r"water, helper, remark, updated_at \}", "water, helper, remark, updated_at, broadband }", text, count=1)
-        if (n1, n2, n3) != (1, 1, 1):
-            raise Failed("%s is not the policy that the demonstration knows" % POLICY)
         path = os.path.join(self.folder, "relief-2.policy")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
+        with open(POLICY, encoding="utf-8") as old, open(path, "w", encoding="utf-8") as new:
+            new.write(second_version(old.read()))
         self.say("The county publishes version 2 of its policy: households get a column, broadband 宽带")
         self.county.ctl("policy", "publish", path)
-        self.wait("the new column", lambda: all(n.has("household", "broadband") for n in self.nodes),
-                  lambda: "the column stands at %d of %d nodes" % (sum(n.has("household", "broadband") for n in self.nodes), len(self.nodes)))
+        self.everywhere("the column stands", lambda n: n.has("household", "broadband"))
         filled = []
         for village in self.villages:
             self.writes(village, lambda db, unit, seed: filled.append(work.fill_new_column(db, unit, seed)) or {})
-        self.wait("the new column's values",
-                  lambda: self.county.value("SELECT count(broadband) FROM household") == sum(filled))
-        self.say("the column stands at all %d nodes; %d values written in the villages are at the county" % (len(self.nodes), sum(filled)))
+        self.wait("the new column's values go up", lambda: self.county.value("SELECT count(broadband) FROM household") == sum(filled))
+        self.say("The column stands at all %d nodes; %d values written in the villages are at the county" %
+                 (len(self.nodes), sum(filled)))
 
     def late(self):
-        node = self.node("village1-3", 1, 3, self.towns[0])
+        node = self.add(1, 3, self.towns[0])
         self.say("%s, unmanned until now, gets a computer" % node.name)
         node.enrol()
         self.villages.append(node)
-        self.wait("the late village's rows", lambda: node.has("relief_case") and self.counts(node) == self.counts(node.parent, node.unit),
-                  lambda: "%s takes its rows" % node.name)
-        have = self.counts(node)
-        self.say("%s has its %s" % (node.name, ", ".join("%d %s" % (have[r], r) for r in REGISTERS)))
+        self.wait("%s takes its rows" % node.name, lambda: node.has("household", "broadband") and self.same_counts(node))
+        self.say("%s has its %s" % (node.name, ", ".join("%d %s" % (n, r) for r, n in self.counts(node).items())))
 
     # ---- the end
 
     def result(self):
+        """What is not equal."""
         self.say("Waiting until every level is in step")
         self.in_step()
-        problems, rows = [], [("node", "unit", *REGISTERS, "in step with its superior", "conflicts")]
-        for node in self.nodes:
-            have = self.counts(node)
-            status = node.ask("status")
-            state = "top" if not node.parent else "unknown"
-            if node.parent:
-                state = next((c["digest"] for c in node.parent.ask("status")["children"] if c["unit"] == node.unit), "unknown")
-                want = self.counts(node.parent, re.sub("(000)*$", "", node.unit))
-                if have != want:
-                    problems.append("%s has %s, its superior has %s of it" % (node.name, have, want))
-                if state != "equal":
-                    problems.append("%s: %s" % (node.name, state))
-            depth = 0 if not node.parent else 1 if not node.parent.parent else 2
-            rows.append(("  " * depth + node.name, node.unit, *(str(have[r]) for r in REGISTERS), state, str(status["conflicts_open"])))
-        rows[1:] = sorted(rows[1:], key=lambda row: row[1])                  # by unit: a tree
-        self.say("The tree:")
-        print_table(rows)
-        have = self.counts(self.county)
-        if have != self.expected:
-            problems.append("the county has %s, entered and not deleted were %s" % (have, self.expected))
-        self.say("Compared from outside (tests/lib/compare.py, which knows SQLite only):")
+        problems, rows, digests = [], [], {}
+        for node in self.nodes:                                              # superiors first
+            status, have = node.ask("status"), self.counts(node)
+            digests.update((c["unit"], c["digest"]) for c in status["children"])
+            state = digests.get(node.unit, "unknown") if node.parent else "top"
+            if node.parent and state != "equal":
+                problems.append("%s: digest %s" % (node.name, state))
+            if node.parent and not self.same_counts(node):
+                problems.append("%s has %s, its superior %s of it" % (node.name, have, self.counts(node.parent, node.unit)))
+            indent = "" if not node.parent else "  " if node.port else "    "
+            rows.append((indent + node.name, node.unit, *map(str, have.values()), state, str(status["conflicts_open"])))
+        if self.counts(self.county) != self.expected:
+            problems.append("the county has %s; entered and not deleted were %s" % (self.counts(self.county), self.expected))
+        self.say("The tree; rows counted by plain SQL:")
+        print_table([("node", "unit", *REGISTERS, "with its superior", "conflicts")] + sorted(rows, key=lambda row: row[1]))
+        self.say("Compared from outside, by a script that knows SQLite only:")
         done = subprocess.run([sys.executable, os.path.join("tests", "lib", "compare.py")] +
                               ["%s=%s" % (n.unit, n.home) for n in self.nodes], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.quote(done.stdout.decode(errors="replace"))
+        quote(done.stdout.decode(errors="replace"))
         if done.returncode:
             problems.append("the outside comparison found differences")
         problems += ["%s: %s" % (node.name, line) for node in self.nodes for line in self.alarms(node)]
-        self.say("Bytes on the wire (TLS included):")
-        names = {n.label: n.name for n in self.nodes}
-        print_table([("line", "up", "down")] + [("into %s from below" % names[label], mega(c["up"]), mega(c["down"]))
-                                                for label, c in self.relay_does("count").items()])
+        self.say("Bytes on the wire, everything counted:")
+        sent = self.relay_does("count")
+        print_table([("line", "up", "down")] + [("%s and those below it" % n.name, *("%.2f MB" % (sent[n.label][way] / 1e6)
+                                                                               for way in ("up", "down"))) for n in self.nodes if n.port])
         return problems
 
-    @staticmethod
-    def alarms(node):
-        with open(node.log, encoding="utf-8", errors="replace") as f:
-            return [line.rstrip() for line in f if re.match(r"\S+ error |\S+ \w+ alarm: ", line)]
-
-    def stop(self):
-        longest = 0
-        for node in reversed(self.nodes):
-            longest = max(longest, node.stop())
-        if self.relay:
-            self.relay.terminate()
-            self.relay.wait()
-        return longest
-
-    def write_stop_script(self):
-        path = os.path.join(self.folder, "stop")
-        pids = [n.process.pid for n in reversed(self.nodes)]
-        with open(path, "w") as f:
-            f.write("#!/bin/sh\n# Ends the demonstration's daemons and removes its folder.\nkill %s\nsleep 2\nkill %d\nrm -rf '%s'\n" %
-                    (" ".join(map(str, pids)), self.relay.pid, self.folder))
-        os.chmod(path, 0o755)
-        return path
-
     def leave_running(self):
-        path = self.write_stop_script()
-        village = self.villages[0]
+        village, code = self.villages[0], self.villages[0].unit + "000001"
         print("\nThe tree goes on running.  Look at it:\n")
         for line in (self.county.ctl_line("status", "--tree"), self.towns[0].ctl_line("conflicts", "list"), village.ctl_line("log"),
-                     "sqlite3 %s \"UPDATE household SET phone='13800000000' WHERE code='%s000001'\"" % (village.database, village.unit),
-                     "sqlite3 %s \"SELECT phone FROM household WHERE code='%s000001'\"" % (self.county.database, village.unit)):
+                     "sqlite3 %s \"UPDATE household SET phone='13800000000' WHERE code='%s'\"" % (village.database, code),
+                     "sqlite3 %s \"SELECT phone FROM household WHERE code='%s'\"" % (self.county.database, code)):
             print("  " + line)
-        print("\nLogs are in %s/*.log.  Stop it, and remove its folder:\n\n  %s" % (self.folder, path))
-
-    def complain(self, text):
-        print("\ndemo: " + text, file=sys.stderr)
-        for node in self.nodes:
-            if os.path.exists(node.log):
-                with open(node.log, encoding="utf-8", errors="replace") as f:
-                    last = f.read().splitlines()[-3:]
-                print("--- %s, %s" % (node.name, node.log), *(self.alarms(node)[-6:] or last), sep="\n", file=sys.stderr)
+        print("\nThe daemons' logs are %s/*.log.  Stop it, and remove its folder:\n\n  %s" % (self.folder, self.write_stop_script()))
 
     def run(self):
         self.enrol()
@@ -405,20 +225,20 @@ class Demo:
         problems = self.result()
         for problem in problems:
             print("NOT EQUAL: " + problem, file=sys.stderr)
+        if not problems:
+            self.say("Every level is in step, in %.0f seconds.  (make demo SEED=%d: other people, other conflicts)" %
+                     (self.elapsed(), self.seed + 1))
         return 1 if problems else 0
 
 
 def main():
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-    sys.stderr.reconfigure(encoding="utf-8", errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")
     seed, keep, households = options(sys.argv[1:])
     os.chdir(TOP)
-    demo, status = Demo(seed, keep, households), 1
+    demo, status = Demo(seed, households), 1
     try:
         status = demo.run()
-        if status == 0:
-            demo.say("Every level is in step, in %.0f seconds.  (make demo SEED=%d gives other people and other conflicts)" %
-                     (demo.elapsed(), seed + 1))
         if keep:
             demo.leave_running()
     except Failed as e:
@@ -429,9 +249,9 @@ def main():
         if not keep or status:
             longest = demo.stop()
             if status:
-                print("The homes are kept in " + demo.folder, file=sys.stderr)
+                print("The homes and logs are kept in " + demo.folder, file=sys.stderr)
             else:
-                demo.say("All daemons ended, the slowest in %.1f s" % longest)
+                demo.say("All daemons have ended, the slowest in %.1f s" % longest)
                 shutil.rmtree(demo.folder, ignore_errors=True)
     return status
 
