@@ -43,6 +43,8 @@
 #include "core/status.h"
 #include "store/terms.h"
 
+#define COMPARE_MS 2000
+#define COMPARE_MOST_MS 60000
 #define HASH_ROWS 5000u
 #define UNHEALED_MS 5000
 #define URLS_MOST 16u
