@@ -468,6 +468,7 @@ static int retry_row(struct engine *e, struct reg *r, struct cell key_cell, stru
 	int rc;
 
 	begin(&m, e, &self, &counts);
+	m.retrying = true;
 	rc = key_from_column(key_cell, r->nkey, &m.row, &key, err);
 	if (rc == 0)
 		rc = merging_load(&m, r, key, &row, err);

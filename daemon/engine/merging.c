@@ -472,7 +472,7 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 		rc = err_set(&say, ERR_REFUSED, "%s", "foreign key: a row that it needs, or that needs it, is missing");
 	else if (!m->table_stands || lagged)
 		rc = write_table(m, row, stands, lagged, &say);
-	if (rc == ERR_REFUSED) {
+	if (rc == ERR_REFUSED && !m->retrying) {
 		rc = complete_cells(m, row, err);
 		return rc != 0 ? rc : set_aside(m, row, stands, say.text, err);
 	}
@@ -485,7 +485,7 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 		row->held.flags &= ~(uint32_t)STATE_QUARANTINE;
 		rc = quarantine_drop(m->e->db, m->reg, row->held.key_cell, err);
 	}
-	if (rc == 0 && (stands || row->stood))
+	if (rc == 0 && (stands || row->stood || lagged))
 		rc = touch(m, row, !stands, err);
 	return rc;
 }
@@ -495,7 +495,8 @@ static bool changed(const struct merging_row *row)
 	const struct value *d = row->held.row->row.decision;
 	const struct life_state *l = row_current(row->held.row);
 
-	if (!row->held.exists || d->v != &row->held.set->row || row->held.flags & STATE_ASIDE)
+	/* What waits in quarantine is tried again whenever it is looked at. */
+	if (!row->held.exists || d->v != &row->held.set->row || row->held.flags & (STATE_ASIDE | STATE_QUARANTINE))
 		return true;
 	for (const struct life_state *x = row->held.row->lives; x != NULL; x = x->next)
 		if (x != l)

@@ -13,19 +13,6 @@
 
 #define CHUNK 32u                        /* columns compared in one expression; SQLite caps its depth */
 
-struct part {                            /* a column of a unique key */
-	const char *name, *collation;
-	const char *fill;                /* what OR REPLACE puts for a NULL: the literal default of a NOT NULL column */
-	bool generated;
-};
-
-struct unique {
-	uint32_t n;
-	struct part *parts;
-	bool rowid;                      /* the rowid, by name or hidden: every alias moves it */
-	bool hidden;                     /* no column of the table names it */
-};
-
 struct maker {
 	struct db *db;
 	const struct reg *r;
@@ -36,11 +23,7 @@ struct maker {
 	char name[64];
 	struct trigger *list;
 	uint32_t n, room;
-	struct part *columns;            /* of the table, all */
-	uint32_t ncolumns;
-	struct unique *uniques;          /* other than the register's key */
-	uint32_t nuniques;
-	const char *aliases[4];          /* names of the rowid that no column takes; NULL-terminated */
+	struct shape shape;
 	bool forbids_delete;             /* neither remove nor propose: a delete is aborted */
 	bool stands;                     /* some write is judged by what stood: terrace_displaced is used */
 };
@@ -48,11 +31,6 @@ struct maker {
 static int memory(struct maker *k)
 {
 	return err_set(k->err, ERR_NOMEM, "triggers of %s: memory is short", k->r->name);
-}
-
-static int code_of(const struct maker *k)
-{
-	return k->err->code != 0 ? k->err->code : ERR_DB;
 }
 
 /* ---- what a column is to this level */
@@ -542,7 +520,7 @@ static void insert_triggers(struct maker *k)
 		put(k, ";");
 	}
 	put_coming_aborts(k);
-	for (uint32_t i = 0; k->forbids_delete && i < k->nuniques; i++)
+	for (uint32_t i = 0; k->forbids_delete && i < k->shape.nuniques; i++)
 		put_displacing_abort(k, i);
 	put_log(k, "new", 0, LOG_ROW);
 	if (k->stands)
@@ -571,9 +549,9 @@ static void delete_trigger(struct maker *k)
 
 static void put_aliases(struct maker *k)
 {
-	for (uint32_t i = 0; k->aliases[i] != NULL; i++) {
+	for (uint32_t i = 0; k->shape.aliases[i] != NULL; i++) {
 		put(k, ",");
-		put(k, k->aliases[i]);
+		put(k, k->shape.aliases[i]);
 	}
 }
 
@@ -657,7 +635,7 @@ static void put_from_in_the_way(struct maker *k, const struct unique *u, const c
 /* What a REPLACE is about to remove: look at its key, and what stood where it may have to be put back. */
 static void put_in_the_way(struct maker *k, uint32_t at, const char *self)
 {
-	const struct unique *u = &k->uniques[at];
+	const struct unique *u = &k->shape.uniques[at];
 	const uint32_t n = k->r->ncolumns;
 
 	if (k->forbids_delete) {
@@ -706,10 +684,10 @@ static void put_update_of(struct maker *k, const struct unique *u, const char *t
 		identifier_put(&k->b, u->parts[i].name);
 	}
 	if (u->rowid)
-		for (uint32_t i = 0; k->aliases[i] != NULL; i++)
-			if (strcasecmp(k->aliases[i], u->parts[0].name) != 0) {
+		for (uint32_t i = 0; k->shape.aliases[i] != NULL; i++)
+			if (strcasecmp(k->shape.aliases[i], u->parts[0].name) != 0) {
 				put(k, ",");
-				put(k, k->aliases[i]);
+				put(k, k->shape.aliases[i]);
 			}
 }
 
@@ -729,7 +707,7 @@ static void put_when_moves(struct maker *k, const struct unique *u)
 
 static void unique_triggers(struct maker *k, uint32_t at)
 {
-	const struct unique *u = &k->uniques[at];
+	const struct unique *u = &k->shape.uniques[at];
 
 	begin(k, "u%u", at + 1);
 	put(k, "BEFORE INSERT");
@@ -770,167 +748,11 @@ static void unique_triggers(struct maker *k, uint32_t at)
 	end(k);
 }
 
-/* ---- asking the table */
-
-static char *text_of(struct maker *k, sqlite3_stmt *s, int i)
-{
-	return arena_text(k->a, (struct slice){ sqlite3_column_text(s, i), (size_t)sqlite3_column_bytes(s, i) });
-}
-
-static struct part *column_named(struct maker *k, const char *name)
-{
-	for (uint32_t i = 0; i < k->ncolumns; i++)
-		if (strcasecmp(k->columns[i].name, name) == 0)
-			return &k->columns[i];
-	return NULL;
-}
-
-static int columns_read(struct maker *k, const char **ret_primary)
-{
-	uint32_t most = k->r->ncolumns + k->r->nlocal + 2000, primaries = 0;
-	sqlite3_stmt *s = db_statement(k->db, SQL_CATALOG_COLUMNS, k->err);
-	int rc = -1;
-
-	k->columns = arena_array(k->a, most, sizeof(*k->columns));
-	if (s == NULL)
-		return code_of(k);
-	bind_text(s, 1, k->r->name);
-	while (!k->a->failed && k->ncolumns < most && (rc = db_step(k->db, s, k->err)) > 0) {
-		struct part *p = &k->columns[k->ncolumns++];
-		const char *collation = NULL, *fill = (const char *)sqlite3_column_text(s, 3);
-
-		p->name = text_of(k, s, 0);
-		p->generated = sqlite3_column_int(s, 5) != 0;
-		if (sqlite3_column_int(s, 2) != 0 && fill != NULL && strchr("'0123456789", *fill) != NULL)
-			p->fill = text_of(k, s, 3);
-		if (sqlite3_column_int(s, 4) != 0 && ++primaries == 1 &&
-		    sqlite3_stricmp((const char *)sqlite3_column_text(s, 1), "INTEGER") == 0)
-			*ret_primary = p->name;
-		if (p->name != NULL && sqlite3_table_column_metadata(k->db->sql, "main", k->r->name, p->name, NULL, &collation,
-		                                                     NULL, NULL, NULL) == SQLITE_OK &&
-		    collation != NULL && strcasecmp(collation, "BINARY") != 0)
-			p->collation = arena_text(k->a, slice_of(collation));
-	}
-	sqlite3_reset(s);
-	if (primaries != 1)
-		*ret_primary = NULL;
-	return k->a->failed ? memory(k) : rc < 0 ? code_of(k) : 0;
-}
-
-/* Two rows that agree in it have one key: a conflict is a rewrite. */
-static bool holds_key(const struct maker *k, const struct unique *u)
-{
-	for (uint32_t i = 0; i < k->r->nkey; i++) {
-		bool found = false;
-		for (uint32_t j = 0; j < u->n; j++)
-			found |= strcasecmp(u->parts[j].name, k->r->key[i]->name) == 0 &&
-			         (u->parts[j].collation == NULL || strcasecmp(u->parts[j].collation, "BINARY") == 0);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-static struct unique *unique_add(struct maker *k, uint32_t room)
-{
-	struct unique *u = &k->uniques[k->nuniques];
-
-	memset(u, 0, sizeof(*u));
-	u->parts = arena_array(k->a, room, sizeof(*u->parts));
-	return u->parts != NULL ? u : NULL;
-}
-
-/* Columns of one index; partial and expression indexes are refused by `policy check`, named by doctor. */
-static int index_read(struct maker *k, const char *name)
-{
-	sqlite3_stmt *s = db_statement(k->db, SQL_CATALOG_INDEX, k->err);
-	struct unique *u = unique_add(k, k->ncolumns + 1);
-	bool expression = false;
-	int rc;
-
-	if (s == NULL)
-		return code_of(k);
-	if (u == NULL)
-		return memory(k);
-	bind_text(s, 1, name);
-	while ((rc = db_step(k->db, s, k->err)) > 0) {
-		const char *column = (const char *)sqlite3_column_text(s, 0), *collation = (const char *)sqlite3_column_text(s, 1);
-		struct part *of = column != NULL ? column_named(k, column) : NULL;
-
-		expression |= of == NULL || u->n > k->ncolumns;
-		if (expression)
-			continue;
-		struct part *p = &u->parts[u->n++];
-		*p = *of;
-		/* said where it is not what `=` takes from the column anyway */
-		p->collation = NULL;
-		if (collation != NULL && (of->collation != NULL || strcasecmp(collation, "BINARY") != 0))
-			p->collation = arena_text(k->a, slice_of(collation));
-	}
-	if (rc < 0)
-		return code_of(k);
-	if (!expression && u->n > 0 && !holds_key(k, u))
-		k->nuniques++;
-	return k->a->failed ? memory(k) : 0;
-}
-
-static int uniques_read(struct maker *k, const char *primary)
-{
-	sqlite3_stmt *s = db_statement(k->db, SQL_CATALOG_UNIQUE, k->err);
-	const char *names[64];
-	uint32_t n = 0, aliases = 0;
-	static const char *const words[] = { "rowid", "_rowid_", "oid" };
-	int rc;
-
-	k->uniques = arena_array(k->a, ARRAY_SIZE(names) + 1, sizeof(*k->uniques));
-	if (s == NULL)
-		return code_of(k);
-	if (k->uniques == NULL)
-		return memory(k);
-	bind_text(s, 1, k->r->name);
-	while ((rc = db_step(k->db, s, k->err)) > 0) {
-		if (strcmp((const char *)sqlite3_column_text(s, 1), "pk") == 0)
-			primary = NULL;          /* it has an index: not the rowid */
-		if (sqlite3_column_int(s, 2) != 0)
-			continue;
-		if (n == ARRAY_SIZE(names)) {
-			sqlite3_reset(s);
-			return err_set(k->err, ERR_LIMIT, "%s has more than %zu unique indexes", k->r->name, ARRAY_SIZE(names));
-		}
-		names[n++] = text_of(k, s, 0);
-	}
-	if (rc < 0)
-		return code_of(k);
-	for (uint32_t i = 0; i < n; i++)
-		if (names[i] == NULL || index_read(k, names[i]) != 0)
-			return names[i] == NULL ? memory(k) : code_of(k);
-	/* the rowid is a unique key as well, named or not */
-	for (uint32_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (column_named(k, words[i]) == NULL)
-			k->aliases[aliases++] = words[i];
-	if (k->r->rowid_key || (primary == NULL && aliases == 0))
-		return 0;
-	if (primary == NULL && sqlite3_table_column_metadata(k->db->sql, "main", k->r->name, k->aliases[0], NULL, NULL, NULL,
-	                                                     NULL, NULL) != SQLITE_OK)
-		return 0;                        /* WITHOUT ROWID */
-	struct unique *u = unique_add(k, 1);
-	if (u == NULL)
-		return memory(k);
-	u->n = 1;
-	u->rowid = true;
-	u->hidden = primary == NULL;
-	u->parts[0].name = primary != NULL ? primary : k->aliases[0];
-	if (!holds_key(k, u))
-		k->nuniques++;
-	return 0;
-}
-
 int triggers_make(struct db *db, const struct reg *r, const struct capture_modes *modes, struct arena *a,
                   struct trigger **ret, uint32_t *ret_n, struct err *err)
 {
 	struct err here = { 0 };
 	struct maker k = { .db = db, .r = r, .m = modes, .a = a, .err = err != NULL ? err : &here };
-	const char *primary = NULL;
 	int rc;
 
 	*ret = NULL;
@@ -939,7 +761,7 @@ int triggers_make(struct db *db, const struct reg *r, const struct capture_modes
 	for (uint32_t i = 0; i < r->nkey; i++)
 		if (!r->key[i]->present)         /* no table, or not the register's: hold */
 			return 0;
-	if ((rc = columns_read(&k, &primary)) != 0 || (rc = uniques_read(&k, primary)) != 0)
+	if ((rc = shape_read(db, r, a, &k.shape, k.err)) != 0)
 		return rc;
 	k.forbids_delete = !modes->remove && !modes->may_propose_row;
 	k.stands = !modes->create || k.forbids_delete || any(&k, MODE_READ);
@@ -948,7 +770,7 @@ int triggers_make(struct db *db, const struct reg *r, const struct capture_modes
 	insert_triggers(&k);
 	delete_trigger(&k);
 	key_triggers(&k);
-	for (uint32_t i = 0; i < k.nuniques; i++)
+	for (uint32_t i = 0; i < k.shape.nuniques; i++)
 		unique_triggers(&k, i);
 	if (k.b.failed || a->failed)
 		rc = memory(&k);

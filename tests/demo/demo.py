@@ -67,10 +67,14 @@ class Demo(Tree):
             for register, n in grown.items():
                 self.expected[register] += n
 
-    def everywhere(self, text, stands):
-        """Waits until stands(node) at every node."""
-        self.wait(text, lambda: all(map(stands, self.nodes)),
-                  lambda: "%s at %d of %d nodes" % (text, sum(map(stands, self.nodes)), len(self.nodes)))
+    def stands(self, what, table, column=None):
+        """Waits until every node that runs has the table or column."""
+        nodes = [n for n in self.nodes if n.process]
+
+        def have():
+            return sum(n.has(table, column) for n in nodes)
+
+        self.wait(what, lambda: have() == len(nodes), lambda: "%s at %d of %d nodes" % (what, have(), len(nodes)))
 
     # ---- the story
 
@@ -82,7 +86,7 @@ class Demo(Tree):
         self.county.ctl("policy", "publish", POLICY)
         for level in (self.towns, self.villages):
             self.together([node.enrol for node in level])
-        self.everywhere("the policy stands", lambda n: n.has("relief_case"))
+            self.stands("the policy stands", "relief_case")
         self.say("%d nodes run; the county's policy \"relief\" has made the registers at each" % len(self.nodes))
 
     def load(self):
@@ -155,7 +159,7 @@ class Demo(Tree):
             new.write(second_version(old.read()))
         self.say("The county publishes version 2 of its policy: households get a column, broadband 宽带")
         self.county.ctl("policy", "publish", path)
-        self.everywhere("the column stands", lambda n: n.has("household", "broadband"))
+        self.stands("the column stands", "household", "broadband")
         filled = []
         for village in self.villages:
             self.writes(village, lambda db, unit, seed: filled.append(work.fill_new_column(db, unit, seed)) or {})
@@ -201,8 +205,9 @@ class Demo(Tree):
         problems += ["%s: %s" % (node.name, line) for node in self.nodes for line in self.alarms(node)]
         self.say("Bytes on the wire, everything counted:")
         sent = self.relay_does("count")
-        print_table([("line", "up", "down")] + [("%s and those below it" % n.name, *("%.2f MB" % (sent[n.label][way] / 1e6)
-                                                                               for way in ("up", "down"))) for n in self.nodes if n.port])
+        print_table([("line", "up", "down")] + [
+            ("%s and those below it" % n.name, *("%.2f MB" % (sent[n.label][way] / 1e6) for way in ("up", "down")))
+            for n in self.nodes if n.port])
         return problems
 
     def leave_running(self):

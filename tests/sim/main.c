@@ -7,13 +7,14 @@
 
 static const char *const ddl[] = {
 	"CREATE TABLE r(k TEXT NOT NULL PRIMARY KEY, unit TEXT, x INTEGER DEFAULT 0, y TEXT, s INTEGER DEFAULT 0)",
+	"CREATE TABLE c(k TEXT NOT NULL PRIMARY KEY, unit TEXT, parent TEXT REFERENCES r(k) ON DELETE CASCADE, u INTEGER UNIQUE)",
 };
 
 struct sim_policy {
 	struct policy p;
-	struct policy_register reg;
-	struct policy_group groups[2];
-	const char *key[1], *ga[2], *gb[1];
+	struct policy_register regs[2];
+	struct policy_group groups[2], of_c[1];
+	const char *key[1], *ga[2], *gb[1], *gc[2];
 };
 
 static uint8_t levels(struct sim_random *r, double p)
@@ -37,11 +38,18 @@ static void policy_make(struct sim_random *r, uint64_t version, bool propose, st
 	ret->groups[1] = (struct policy_group){.name = "b", .ncolumns = 1, .columns = ret->gb, .own = levels(r, 0.7)};
 	for (int g = 0; g < 2 && propose; g++)
 		ret->groups[g].propose = (uint8_t)(levels(r, 0.4) & ~ret->groups[g].own);
-	ret->reg = (struct policy_register){
+	ret->gc[0] = "parent";
+	ret->gc[1] = "u";
+	ret->of_c[0] = (struct policy_group){.name = "all", .ncolumns = 2, .columns = ret->gc, .own = levels(r, 0.8)};
+	ret->regs[1] = (struct policy_register){
+		.name = "c", .nkey = 1, .key = ret->key, .unit_source = UNIT_COLUMN, .unit_column = "unit", .ceiling = PROVINCE,
+		.floor = VILLAGE, .create = levels(r, 0.9), .remove = levels(r, 0.8), .ngroups = 1, .groups = ret->of_c,
+	};
+	ret->regs[0] = (struct policy_register){
 		.name = "r", .nkey = 1, .key = ret->key, .unit_source = UNIT_COLUMN, .unit_column = "unit", .ceiling = PROVINCE,
 		.floor = VILLAGE, .create = levels(r, 0.8), .remove = levels(r, 0.7), .ngroups = 2, .groups = ret->groups,
 	};
-	ret->p = (struct policy){.name = "sim", .version = version, .nstatements = 1, .nregisters = 1, .registers = &ret->reg};
+	ret->p = (struct policy){.name = "sim", .version = version, .nstatements = 2, .nregisters = 2, .registers = ret->regs};
 	ret->p.statements = (const char **)(uintptr_t)ddl;
 }
 
@@ -92,7 +100,7 @@ static void write_something(struct sim_tree *t, int node)
 {
 	struct sim_node *n = &t->nodes[node];
 	struct sim_random *r = &t->random;
-	int k = (int)sim_below(r, 6), what = (int)sim_below(r, 12);
+	int k = (int)sim_below(r, 6), what = (int)sim_below(r, n->tree->keys ? 16 : 12), p = (int)sim_below(r, 6);
 	unsigned long long unit = some_unit(t, n->unit);
 
 	if (what < 3)
@@ -109,8 +117,14 @@ static void write_something(struct sim_tree *t, int node)
 		sim_sql(n, "UPDATE r SET unit = '%012llu' WHERE k = 'k%d'", unit, k);
 	else if (what < 11)
 		sim_sql(n, "INSERT OR REPLACE INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'r%d')", k, unit, (int)sim_below(r, 9), node);
-	else
+	else if (what < 12)
 		sim_sql(n, "UPDATE r SET x = %d, y = 'b', s = 1 WHERE k = 'k%d'", (int)sim_below(r, 99), k);
+	else if (what < 14)
+		sim_sql(n, "INSERT INTO c(k, unit, parent, u) SELECT 'c%d', unit, k, %d FROM r WHERE k = 'k%d'", k, (int)sim_below(r, 9), p);
+	else if (what < 15)
+		sim_sql(n, "UPDATE c SET u = %d WHERE k = 'c%d'", (int)sim_below(r, 9), k);
+	else
+		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
 }
 
 static int history(uint64_t seed, bool verbose, bool restores)
@@ -121,6 +135,7 @@ static int history(uint64_t seed, bool verbose, bool restores)
 	struct sim_tree *t = calloc(1, sizeof *t);
 	struct sim_policy policy;
 	uint64_t version = 1;
+	bool propose = sim_chance(&r, 0.4);
 	int rc;
 
 	if (t == NULL || sim_open(t, seed, units, n) != 0) {
@@ -128,6 +143,7 @@ static int history(uint64_t seed, bool verbose, bool restores)
 		return 1;
 	}
 	t->verbose = verbose;
+	t->keys = sim_chance(&r, 0.5);
 	t->random = r;
 	t->loss = sim_chance(&r, 0.5) ? 0.2 : 0;
 	t->twice = sim_chance(&r, 0.5) ? 0.2 : 0;
@@ -136,7 +152,7 @@ static int history(uint64_t seed, bool verbose, bool restores)
 	for (int i = 1; i < n; i++)
 		if (sim_chance(&r, 0.8))
 			sim_enrol(t, i);
-	policy_make(&r, version, false, &policy);
+	policy_make(&r, version, propose, &policy);
 	sim_publish(t, 0, &policy.p);
 	if (sim_chance(&r, 0.7))
 		sim_drain(t);
@@ -166,7 +182,7 @@ static int history(uint64_t seed, bool verbose, bool restores)
 		else if (what < 95 && restores)
 			sim_restore(t, node);
 		else if (what < 96) {
-			policy_make(&t->random, ++version, false, &policy);
+			policy_make(&t->random, ++version, propose, &policy);
 			sim_publish(t, 0, &policy.p);
 		}
 	}

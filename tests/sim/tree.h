@@ -40,6 +40,7 @@ struct sim_tree {
 	double loss, twice;              /* chance that an answer is lost, that a request comes twice */
 	char failure[1000];
 	bool verbose;
+	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 };
 
 int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n);

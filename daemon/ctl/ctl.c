@@ -1,0 +1,153 @@
+/* What the commands share: options, asking the daemon, saying. */
+#include "ctl/ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "link/control.h"
+
+#define SOCKET "control.sock"
+
+/* ---- options */
+
+static int put_value(const struct ctl_option *o, const char *value, struct err *err)
+{
+	uint32_t n = 0;
+
+	if (!value)
+		return err_set(err, ERR_USAGE, "--%s: its value is missing", o->name);
+	while (o->value[n] && n < CTL_SEVERAL)
+		n++;
+	if (n && (!o->several || n == CTL_SEVERAL))
+		return err_set(err, ERR_USAGE, "--%s: stands too often", o->name);
+	o->value[n] = value;
+	return 0;
+}
+
+static const struct ctl_option *option_of(const char *word, const struct ctl_option *options, uint32_t n,
+                                          const char **ret_value)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		size_t length = strlen(options[i].name);
+		if (strncmp(word + 2, options[i].name, length) || (word[2 + length] && word[2 + length] != '='))
+			continue;
+		*ret_value = word[2 + length] ? word + 3 + length : NULL;
+		return &options[i];
+	}
+	return NULL;
+}
+
+int ctl_options(struct ctl *c, const struct ctl_option *options, uint32_t n, uint32_t least, uint32_t most,
+                struct err *err)
+{
+	uint32_t kept = 0;
+	bool only_words = false;
+
+	for (uint32_t i = 0; i < c->argc; i++) {
+		const char *word = c->argv[i], *value = NULL;
+		if (only_words || word[0] != '-' || !word[1]) {
+			c->argv[kept++] = word;
+			continue;
+		}
+		if (!strcmp(word, "--")) {
+			only_words = true;
+			continue;
+		}
+		const struct ctl_option *o = word[1] == '-' ? option_of(word, options, n, &value) : NULL;
+		if (!o || (o->flag && value))
+			return err_set(err, ERR_USAGE, "%s: no such option", word);
+		if (o->flag)
+			*o->flag = true;
+		else if (put_value(o, value || i + 1 == c->argc ? value : c->argv[++i], err))
+			return ERR_USAGE;
+	}
+	c->argc = kept;
+	c->argv[kept] = NULL;
+	if (kept < least)
+		return err_set(err, ERR_USAGE, "words are missing");
+	return kept > most ? err_set(err, ERR_USAGE, "%s: one word too many", c->argv[most]) : 0;
+}
+
+/* ---- the daemon */
+
+int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err)
+{
+	_cleanup_(free_pointer) char *path = path_join(c->home, SOCKET);
+	_cleanup_(json_release) json_t *answer = NULL;
+	int status = 0;
+
+	if (!path)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (!file_exists(c->home))
+		return err_set(err, ERR_NOT_FOUND, "%s: there is no home; make it with terracectl init or join", c->home);
+	int r = control_ask(path, words, nwords, wait_ms, &status, &answer, err);
+	if (r)
+		return r;
+	if (status > 1) {
+		const char *code = json_string_value(json_object_get(answer, "code"));
+		const char *message = json_string_value(json_object_get(answer, "message"));
+		return err_set(err, code ? err_from_name(code) : ERR_REFUSED, "%s", message ? message : "the daemon refuses without a word");
+	}
+	c->found |= status == 1;
+	*ret = TAKE(answer);
+	return 0;
+}
+
+int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **ret, struct err *err)
+{
+	return ctl_call_for(c, words, nwords, CTL_WAIT_MS, ret, err);
+}
+
+/* ---- saying */
+
+static size_t terminal_width(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+int ctl_print(struct ctl *c, const json_t *document, struct err *err)
+{
+	_cleanup_(buf_release) struct buf b = { 0 };
+
+	if (!c->json)
+		table_put(&b, document, terminal_width(), c->chinese);
+	else if (!json_put(&b, document))
+		buf_put_u8(&b, '\n');
+	if (b.failed)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return fwrite(b.p, 1, b.n, stdout) == b.n ? 0 : err_set(err, ERR_IO, "standard output: cannot be written");
+}
+
+const char *ctl_words(const struct ctl *c, const char *english, const char *chinese)
+{
+	return c->chinese ? chinese : english;
+}
+
+/* Both texts take the same arguments in the same order. */
+void ctl_say(const struct ctl *c, const char *english, const char *chinese, ...)
+{
+	va_list args;
+
+	if (c->json)
+		return;
+	va_start(args, chinese);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	vprintf(c->chinese ? chinese : english, args);
+#pragma GCC diagnostic pop
+	va_end(args);
+	putchar('\n');
+}
+
+char *ctl_name(const struct ctl *c)
+{
+	return strcmp(c->home, CTL_HOME) ? text_printf("terracectl --home %s", c->home) : strdup("terracectl");
+}

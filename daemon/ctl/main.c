@@ -1,0 +1,233 @@
+/* terracectl: the table of its commands, the global options and the exit status. */
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/rand.h"
+#include "core/sign.h"
+#include "ctl/ctl.h"
+
+struct command {
+	const char *name;                /* one word or two */
+	int (*run)(struct ctl *c, struct err *err);
+	const char *usage, *help, *help_zh;
+};
+
+static const struct command commands[] = {
+	{ "init", cmd_init,
+	  "--unit CODE --name NAME [--line L] [--root] [--listen A:P] [--url U]... [--console A:P] [--database FILE]",
+	  "makes a home; --root: the top of the tree, signs itself and makes the recovery key",
+	  "建立节点目录；--root 为最高级，自签证书并生成恢复密钥" },
+	{ "invite", cmd_invite, "UNIT [--name NAME] [--hours N] | --file CSV",
+	  "prints the line with which a unit below joins; the CSV has UNIT,NAME a line", "打印下级加入用的邀请行；CSV 每行为 代码,名称" },
+	{ "join", cmd_join, "LINE [--database FILE] [--listen A:P] [--url U]...",
+	  "enrols this node at its superior; makes the home where there is none; LINE - reads it from standard input",
+	  "用邀请行加入上级；没有节点目录时自动建立；LINE 为 - 时从标准输入读取" },
+	{ "policy check", cmd_policy_check, "FILE", "checks the text of a policy", "检查策略文件" },
+	{ "policy publish", cmd_policy_publish, "FILE", "checks, signs and sends a policy to every node below",
+	  "检查、签名并向所有下级发布策略" },
+	{ "policy list", cmd_report, "", "policies known here", "列出本节点的策略" },
+	{ "policy show", cmd_report, "[ISSUER:VERSION]", "the text of a policy", "显示策略原文" },
+	{ "policy status", cmd_report, "", "every descendant's active, staged and failed version", "各下级的策略版本状态" },
+	{ "status", cmd_report, "[--tree]", "this node; with --tree every descendant", "本节点状态；--tree 含全部下级" },
+	{ "sync", cmd_sync, "[--wait SECONDS]",
+	  "seals now and contacts the superior; with --wait until everything is settled and applied",
+	  "立即封装并联系上级；--wait 等到全部归档和应用" },
+	{ "log", cmd_report, "[--unit U] [--kind K] [--since T]", "the sync log, a line an event", "同步日志" },
+	{ "why", cmd_report, "REGISTER KEY [--group G] | --unit U", "explains a row; explains why a unit is late",
+	  "解释一行数据的由来；解释某单位为何滞后" },
+	{ "conflicts list", cmd_report, "[--register R] [--unit U] [--since T] [--all]", "conflicts on record", "冲突记录" },
+	{ "conflicts show", cmd_report, "ID", "one conflict, both values and the rule", "一条冲突的详情" },
+	{ "conflicts close", cmd_conflicts_close, "ID --note TEXT", "closes a conflict with a note", "办结冲突并写明说明" },
+	{ "issues list", cmd_report, "[--register R] [--all]", "findings for people", "待人工处理的问题" },
+	{ "issues show", cmd_report, "ID", "one of them", "一条问题的详情" },
+	{ "issues close", cmd_issues_close, "ID --note TEXT", "closes it with a note", "办结问题并写明说明" },
+	{ "quarantine list", cmd_report, "", "changes that the table does not take yet", "隔离区中的变更" },
+	{ "quarantine retry", cmd_quarantine_retry, "", "tries all of them again", "全部重试" },
+	{ "quarantine drop", cmd_quarantine_drop, "ID --reason TEXT", "gives one up", "放弃一条并写明原因" },
+	{ "reconcile", cmd_reconcile, "", "compares every table with the record, row by row, and with the superior",
+	  "逐行核对各表与记录，并与上级比对" },
+	{ "units import", cmd_units_import, "FILE", "publishes the list of units; a line is CODE,NAME (at the top)",
+	  "发布单位名单；每行为 代码,名称（仅最高级）" },
+	{ "units list", cmd_report, "", "the units of the tree", "列出单位" },
+	{ "peers", cmd_report, "", "enrolled descendants", "已加入的下级" },
+	{ "verify", cmd_report, "[--deep]", "chains, signatures, digests, the database", "核验证书链、签名、摘要和数据库" },
+	{ "doctor", cmd_doctor, "", "checks the installation and says what to do", "检查安装并给出处理办法" },
+};
+
+static const struct command *find(const struct ctl *c, uint32_t *ret_own)
+{
+	char both[128];
+
+	for (uint32_t own = 2; own; own--) {
+		if (c->nwords < own)
+			continue;
+		snprintf(both, sizeof(both), own == 2 ? "%s %s" : "%s", c->words[0], own == 2 ? c->words[1] : "");
+		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+			if (!strcmp(commands[i].name, both)) {
+				*ret_own = own;
+				return &commands[i];
+			}
+	}
+	return NULL;
+}
+
+/* `conflicts` alone is `conflicts list`. */
+static const struct command *find_list(const struct ctl *c)
+{
+	size_t n = c->nwords ? strlen(c->words[0]) : 0;
+
+	for (size_t i = 0; n && i < ARRAY_SIZE(commands); i++)
+		if (!strncmp(commands[i].name, c->words[0], n) && !strcmp(commands[i].name + n, " list") &&
+		    (c->nwords == 1 || c->words[1][0] == '-'))
+			return &commands[i];
+	return NULL;
+}
+
+/* ---- help */
+
+static void help_line(const struct ctl *c, const struct command *k)
+{
+	printf("  %s%s%s\n      %s\n", k->name, *k->usage ? " " : "", k->usage, ctl_words(c, k->help, k->help_zh));
+}
+
+/* Of the commands that begin with the words given; without words all. */
+static bool help(const struct ctl *c)
+{
+	const struct command *one;
+	uint32_t own;
+	bool any = false;
+
+	if (c->nwords && (one = find(c, &own)) != NULL) {
+		printf("terracectl %s%s%s\n    %s\n", one->name, *one->usage ? " " : "", one->usage, ctl_words(c, one->help, one->help_zh));
+		return true;
+	}
+	if (!c->nwords)
+		printf("terracectl [--home DIR] [--json] COMMAND ...\n\n%s\n",
+		       ctl_words(c, "  --home DIR   the node's home (default " CTL_HOME ")\n"
+		                    "  --json       print one JSON document\n"
+		                    "  --help       this; with a command, of that command\n"
+		                    "  --version    print the version\n"
+		                    "\nExit status: 0 done, 1 done and something was found, 2 usage, 3 the daemon is not running,\n"
+		                    "4 refused, 5 damaged or not authentic.\n",
+		                 "  --home DIR   节点目录（默认 " CTL_HOME "）\n"
+		                 "  --json       输出一个 JSON 文档\n"
+		                 "  --help       帮助；跟命令时为该命令的帮助\n"
+		                 "  --version    版本\n"
+		                 "\n退出状态：0 完成，1 完成但有发现，2 用法错误，3 后台程序未运行，4 被拒绝，5 已损坏或不可信。\n"));
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		size_t n = c->nwords ? strlen(c->words[0]) : 0;
+		if (n && (strncmp(commands[i].name, c->words[0], n) || (commands[i].name[n] && commands[i].name[n] != ' ')))
+			continue;
+		help_line(c, &commands[i]);
+		any = true;
+	}
+	return any;
+}
+
+/* ---- the line */
+
+static bool prefers_chinese(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *value = getenv(names[i]);
+		if (value && *value)
+			return !strncmp(value, "zh", 2);
+	}
+	return false;
+}
+
+struct line {
+	const char *words[CTL_WORDS];
+	bool help, version;
+};
+
+/* Global options stand anywhere before a `--`; the rest are the command's words. */
+static int read_line(struct ctl *c, int argc, char **argv, struct line *l, struct err *err)
+{
+	bool only_words = false;
+
+	for (int i = 1; i < argc; i++) {
+		const char *word = argv[i];
+		if (only_words || word[0] != '-' || !strcmp(word, "-")) {
+			if (c->nwords == CTL_WORDS)
+				return err_set(err, ERR_USAGE, "more than %d words", CTL_WORDS);
+			l->words[c->nwords++] = word;
+		} else if (!strcmp(word, "--home")) {
+			if (++i == argc)
+				return err_set(err, ERR_USAGE, "--home: the folder is missing");
+			c->home = argv[i];
+		} else if (!strncmp(word, "--home=", 7)) {
+			c->home = word + 7;
+		} else if (!strcmp(word, "--json")) {
+			c->json = true;
+		} else if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+			l->help = true;
+		} else if (!strcmp(word, "--version")) {
+			l->version = true;
+		} else if (c->nwords == CTL_WORDS) {
+			return err_set(err, ERR_USAGE, "more than %d words", CTL_WORDS);
+		} else {
+			only_words = !strcmp(word, "--");
+			l->words[c->nwords++] = word;
+		}
+	}
+	c->words = l->words;
+	return *c->home ? 0 : err_set(err, ERR_USAGE, "--home: the folder is missing");
+}
+
+static int run(struct ctl *c, struct err *err)
+{
+	uint32_t own = 1;
+	const struct command *k = find(c, &own);
+
+	if (!k)
+		k = find_list(c);
+	if (!k && c->nwords == 0)
+		return err_set(err, ERR_USAGE, "no command; terracectl --help lists them");
+	if (!k)
+		return err_set(err, ERR_USAGE, "%s%s%s: no such command; terracectl --help lists them", c->words[0],
+		               c->nwords > 1 ? " " : "", c->nwords > 1 ? c->words[1] : "");
+	for (uint32_t i = own; i < c->nwords; i++)
+		c->argv[c->argc++] = c->words[i];
+	int r = k->run(c, err);
+	if (r == ERR_USAGE && !strchr(err->text, '\n')) {
+		size_t n = strlen(err->text);
+		snprintf(err->text + n, sizeof(err->text) - n, "; usage: terracectl %s %s", k->name, k->usage);
+	}
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = { .home = CTL_HOME };
+	struct line l = { .help = false };
+	struct err e = { 0 };
+
+	setlocale(LC_ALL, "");
+	signal(SIGPIPE, SIG_IGN);
+	umask(027);
+	c.chinese = prefers_chinese();
+	int r = read_line(&c, argc, argv, &l, &e);
+	if (!r && l.version)
+		return printf("terracectl %s\n", TERRACE_VERSION) < 0;
+	if (!r && l.help && help(&c))
+		return fflush(stdout) ? 4 : 0;
+	if (!r) {
+		rand_start();
+		r = sign_init(&e);
+	}
+	if (!r)
+		r = run(&c, &e);
+	if (!r && fflush(stdout))
+		r = err_set(&e, ERR_IO, "standard output: cannot be written");
+	if (!r)
+		return c.found ? 1 : 0;
+	fprintf(stderr, "terracectl: %s\n", e.text);
+	return err_exit(e.code ? e.code : r);
+}

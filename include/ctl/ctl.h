@@ -1,0 +1,66 @@
+/* Ctl: what the commands of terracectl share.  A command is a row of the table in main.c; it takes its options, does
+ * its work or asks the daemon, and prints one JSON document, as it is (--json) or as a table for people. */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#define CTL_HOME    "/var/lib/terrace/default"
+#define CTL_WORDS   64                   /* words of a command, at most */
+#define CTL_WAIT_MS 120000               /* how long the daemon may take for a command */
+#define CTL_SEVERAL 8                    /* values of an option that may stand several times */
+
+struct ctl {
+	const char *home;
+	bool json, chinese;
+	const char *const *words;        /* the whole command as given, without the global options */
+	uint32_t nwords;
+	const char *argv[CTL_WORDS + 1]; /* what stands behind the command's name; NULL-terminated */
+	uint32_t argc;
+	bool found;                      /* exit status 1: done, and something was found */
+};
+
+/* An option of a command: `--name VALUE`, `--name=VALUE`, or `--name` where flag is set. */
+struct ctl_option {
+	const char *name;
+	const char **value;              /* CTL_SEVERAL + 1 of them where several, NULL-terminated */
+	bool *flag, several;
+};
+
+/* Takes the options out of c->argv and checks that least to most words are left; ERR_USAGE. */
+int ctl_options(struct ctl *c, const struct ctl_option *options, uint32_t n, uint32_t least, uint32_t most,
+                struct err *err);
+
+/* Gives the words to the daemon of c->home.  Sets c->found on exit status 1; the daemon's refusal is an error. */
+int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **ret, struct err *err);
+int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err);
+
+/* The document: with --json as it is, else as a table, or line by line. */
+int ctl_print(struct ctl *c, const json_t *document, struct err *err);
+/* A line for people; nothing with --json. */
+void ctl_say(const struct ctl *c, const char *english, const char *chinese, ...) __attribute__((format(printf, 2, 4)));
+const char *ctl_words(const struct ctl *c, const char *english, const char *chinese);
+/* "terracectl --home DIR", or without the option where the home is the usual one; owned by the caller. */
+char *ctl_name(const struct ctl *c);
+
+/* table.c: the document as lines of text.  width: columns of the terminal, 0 = no limit. */
+void table_put(struct buf *b, const json_t *document, size_t width, bool chinese);
+
+/* The commands; each fills err and returns its code, or 0. */
+int cmd_init(struct ctl *c, struct err *err);
+int cmd_join(struct ctl *c, struct err *err);
+int cmd_policy_check(struct ctl *c, struct err *err);
+int cmd_policy_publish(struct ctl *c, struct err *err);
+int cmd_invite(struct ctl *c, struct err *err);
+int cmd_sync(struct ctl *c, struct err *err);
+int cmd_units_import(struct ctl *c, struct err *err);
+int cmd_conflicts_close(struct ctl *c, struct err *err);
+int cmd_issues_close(struct ctl *c, struct err *err);
+int cmd_quarantine_retry(struct ctl *c, struct err *err);
+int cmd_quarantine_drop(struct ctl *c, struct err *err);
+int cmd_reconcile(struct ctl *c, struct err *err);
+int cmd_doctor(struct ctl *c, struct err *err);
+int cmd_report(struct ctl *c, struct err *err);  /* whatever only reads: engine/report.h */
+
+#endif
