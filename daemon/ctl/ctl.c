@@ -131,20 +131,31 @@ const char *ctl_words(const struct ctl *c, const char *english, const char *chin
 	return c->chinese ? chinese : english;
 }
 
+static void __attribute__((format(printf, 3, 0))) say(const struct ctl *c, FILE *to, const char *format, va_list args)
+{
+	if (c->json)
+		return;
+	vfprintf(to, format, args);
+	fputc('\n', to);
+}
+
 /* Both texts take the same arguments in the same order. */
 void ctl_say(const struct ctl *c, const char *english, const char *chinese, ...)
 {
 	va_list args;
 
-	if (c->json)
-		return;
 	va_start(args, chinese);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	vprintf(c->chinese ? chinese : english, args);
-#pragma GCC diagnostic pop
+	say(c, stdout, c->chinese ? chinese : english, args);
 	va_end(args);
-	putchar('\n');
+}
+
+void ctl_note(const struct ctl *c, const char *english, const char *chinese, ...)
+{
+	va_list args;
+
+	va_start(args, chinese);
+	say(c, stderr, c->chinese ? chinese : english, args);
+	va_end(args);
 }
 
 char *ctl_name(const struct ctl *c)

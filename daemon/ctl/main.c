@@ -193,6 +193,7 @@ static int run(struct ctl *c, struct err *err)
 	if (!k)
 		return err_set(err, ERR_USAGE, "%s%s%s: no such command; terracectl --help lists them", c->words[0],
 		               c->nwords > 1 ? " " : "", c->nwords > 1 ? c->words[1] : "");
+	c->command = k->name;
 	for (uint32_t i = own; i < c->nwords; i++)
 		c->argv[c->argc++] = c->words[i];
 	int r = k->run(c, err);

@@ -493,6 +493,7 @@ int merge_retry(struct engine *e, uint32_t most, struct err *err)
 	for (uint32_t i = 0; rc == 0 && i < t.n; i++) {
 		struct reg *r = catalog_number(e->catalog, t.rows[i].reg);
 		struct err say = {0};
+		uint64_t activity = e->activity;
 
 		if (r == NULL)
 			continue;
@@ -506,6 +507,7 @@ int merge_retry(struct engine *e, uint32_t most, struct err *err)
 		} else {
 			db_savepoint_rollback(e->db);
 			state_forget(e->state);
+			e->activity = activity;
 			if (say.code != ERR_REFUSED)
 				rc = say.code;
 		}

@@ -16,6 +16,7 @@ struct ctl {
 	bool json, chinese;
 	const char *const *words;        /* the whole command as given, without the global options */
 	uint32_t nwords;
+	const char *command;             /* the command's name: one word or two */
 	const char *argv[CTL_WORDS + 1]; /* what stands behind the command's name; NULL-terminated */
 	uint32_t argc;
 	bool found;                      /* exit status 1: done, and something was found */
@@ -39,13 +40,20 @@ int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int w
 /* The document: with --json as it is, else as a table, or line by line. */
 int ctl_print(struct ctl *c, const json_t *document, struct err *err);
 /* A line for people; nothing with --json. */
-void ctl_say(const struct ctl *c, const char *english, const char *chinese, ...) __attribute__((format(printf, 2, 4)));
+void ctl_say(const struct ctl *c, const char *english, const char *chinese, ...)
+	__attribute__((format(printf, 2, 4), format(printf, 3, 4)));
+/* The same on standard error, where standard output is for a script. */
+void ctl_note(const struct ctl *c, const char *english, const char *chinese, ...)
+	__attribute__((format(printf, 2, 4), format(printf, 3, 4)));
 const char *ctl_words(const struct ctl *c, const char *english, const char *chinese);
 /* "terracectl --home DIR", or without the option where the home is the usual one; owned by the caller. */
 char *ctl_name(const struct ctl *c);
 
 /* table.c: the document as lines of text.  width: columns of the terminal, 0 = no limit. */
 void table_put(struct buf *b, const json_t *document, size_t width, bool chinese);
+
+/* RFC 3339, UTC, seconds, as documents have it; 0 or -1. */
+int time_of(const char *text, int64_t *ret_ms);
 
 /* The commands; each fills err and returns its code, or 0. */
 int cmd_init(struct ctl *c, struct err *err);

@@ -186,7 +186,22 @@
 	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \
 	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE slot <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
-	/* (end of records) */
+	/* (end of records) */ \
+	/* reports */ \
+	X(REPORT_RECORDS, "SELECT id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor FROM terrace_record WHERE (?1 = 0 OR id = ?1) AND (?2 IS NULL OR register = ?2 COLLATE NOCASE) AND (?3 IS NULL OR key = ?3) AND (?4 IS NULL OR grp = ?4) AND (?5 = 0 OR unit BETWEEN ?5 AND ?6 OR lost_unit BETWEEN ?5 AND ?6) AND at >= ?7 AND (?8 <> 0 OR state = 'open') AND (?9 = 0 OR (?9 = 1) = (kind IN ('superseded', 'edited-while-deleted'))) ORDER BY at, id") \
+	X(REPORT_ISSUES, "SELECT id, since, kind, register, text, state, note, actor, key, unit FROM terrace_issue WHERE (?1 = 0 OR id = ?1) AND (?2 IS NULL OR register = ?2 COLLATE NOCASE) AND (?3 IS NULL OR key = ?3) AND (?5 = 0 OR unit BETWEEN ?5 AND ?6) AND since >= ?7 AND (?8 <> 0 OR state = 'open') ORDER BY id") \
+	X(REPORT_QUARANTINE, "SELECT id, since, tries, register, key, alive, why FROM terrace_quarantine WHERE ?1 = 0 ORDER BY id") \
+	X(REPORT_PROPOSALS, "SELECT a.register, a.grp, a.key, a.slot, a.value, a.text, a.life_unit, a.life_tick, a.life_epoch, r.name FROM terrace_aside a JOIN terrace_register r ON r.number = a.register WHERE a.slot <> ?1 ORDER BY a.register, a.key, a.grp, a.slot") \
+	X(REPORT_EVENTS, "SELECT id, at, kind, segment, text, level, peer FROM terrace_event WHERE (?5 = 0 OR peer BETWEEN ?5 AND ?6) AND at >= ?7 AND (?10 IS NULL OR kind = ?10) ORDER BY id") \
+	X(REPORT_POLICIES, "SELECT issuer, version, state, note, at FROM terrace_policy WHERE ?1 = 0 ORDER BY issuer, version") \
+	X(REPORT_UNITS, "SELECT code, name FROM terrace_unit WHERE ?1 = 0 ORDER BY code") \
+	X(REPORT_PEERS, "SELECT unit, name, serial, direct, revoked, enrolled FROM terrace_peer WHERE ?1 = 0 ORDER BY unit") \
+	X(REPORT_SEGMENTS, "SELECT id, at, settled, length(bytes), author, stream, position, tick, origin, kind, epoch FROM terrace_segment WHERE ?1 = 0 OR author = ?1 ORDER BY id") \
+	X(REPORT_LOG_ROWS, "SELECT count(*) FROM terrace_log WHERE what IS NOT NULL AND ?1 = 0") \
+	X(REPORT_OLDEST, "SELECT min(s.at) FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled") \
+	X(REPORT_CHECK, "PRAGMA quick_check") \
+	X(REPORT_CHECK_DEEP, "PRAGMA integrity_check") \
+	/* (end of reports) */
 
 enum statement_id {
 #define X(id, sql) SQL_##id,

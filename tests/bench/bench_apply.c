@@ -7,6 +7,7 @@
  *   plain DB OPS.tsv        the same statements, prepared, in one transaction: `plain SECONDS`
  *
  * measured_apply, measured_hash and measured_plain are what callgrind counts. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,7 +213,7 @@ struct side {
 };
 
 struct pair {
-	char folder[300];
+	const char *root;                /* holds every case; what runs now is root/now */
 	struct side county, town;
 	int64_t ahead_ms;                /* of the system's clock: waiting costs nothing here */
 	bool again;
@@ -311,29 +312,41 @@ static void side_close(struct side *s)
 	engine_close(s->e);
 }
 
-static void pair_open(struct pair *p, const char *folder)
+static void pair_open(struct pair *p, const char *root, const char *name)
 {
-	snprintf(p->folder, sizeof p->folder, "%s", folder);
-	snprintf(p->county.path, sizeof p->county.path, "%s/county.db", folder);
-	snprintf(p->town.path, sizeof p->town.path, "%s/town.db", folder);
+	p->root = root;
+	snprintf(p->county.path, sizeof p->county.path, "%s/%s/county.db", root, name);
+	snprintf(p->town.path, sizeof p->town.path, "%s/%s/town.db", root, name);
 	side_open(p, &p->county);
 	side_open(p, &p->town);
 	p->again = true;
 }
 
-/* Keeps what stands now as FOLDER/../CASE. */
-static void pair_save(struct pair *p, const char *name)
+static void pair_close(struct pair *p)
 {
-	char command[1000];
-
 	side_close(&p->town);            /* the last connection empties the WAL */
 	side_close(&p->county);
-	snprintf(command, sizeof command, "rm -rf %s/../%s; cp -r %s %s/../%s", p->folder, name, p->folder, p->folder, name);
+}
+
+static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void shell(const char *format, ...)
+{
+	char command[2000];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof command, format, args);
+	va_end(args);
 	if (system(command) != 0)
 		die(command, "failed");
-	side_open(p, &p->county);
-	side_open(p, &p->town);
-	p->again = true;
+}
+
+/* Keeps what stands now as a case. */
+static void pair_save(struct pair *p, const char *name)
+{
+	pair_close(p);
+	shell("cd %s && rm -rf %s && cp -r now %s", p->root, name, name);
+	pair_open(p, p->root, "now");
 }
 
 static void tick(struct pair *p, struct engine *e)
@@ -445,15 +458,13 @@ static void verb_apply(const char *folder, const char *name)
 {
 	static struct pair p;
 	struct measured m = {0};
-	char path[600];
 	double start;
 	bool up = strstr(name, "-up") != NULL;
 	struct engine *e;
 
 	identify(&p, &p.county, folder, false);
 	identify(&p, &p.town, folder, false);
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	pair_open(&p, path);
+	pair_open(&p, folder, name);
 	hello(&p);
 	while (up ? push(&p, &m) : feed(&p, &m))
 		;
@@ -462,8 +473,7 @@ static void verb_apply(const char *folder, const char *name)
 	measured_hash(e);
 	m.hash = now() - start;
 	printf("apply %.4f hash %.4f bodies %u\n", m.apply, m.hash, m.bodies);
-	side_close(&p.town);
-	side_close(&p.county);
+	pair_close(&p);
 }
 
 /* ---- making the cases */
@@ -538,12 +548,10 @@ static void cases(const char *folder, const char *plain, const char *empty, char
 
 	identify(p, &p->county, folder, up);
 	identify(p, &p->town, folder, up);
-	snprintf(command, sizeof command, "rm -rf %s/now; mkdir %s/now && cp %s %s/now/county.db && cp %s %s/now/town.db", folder,
-	         folder, empty, folder, empty, folder);
-	if (system(command) != 0)
-		die(command, "failed");
-	snprintf(command, sizeof command, "%s/now", folder);
-	pair_open(p, command);
+	shell("rm -rf %s/now; mkdir %s/now", folder, folder);
+	shell("cp %s %s/now/county.db", empty, folder);
+	shell("cp %s %s/now/town.db", empty, folder);
+	pair_open(p, folder, "now");
 	policy_form(p->county.app, &form);
 	ok(policy_publish(p->county.e, buf_slice(&form), &version, &err), &err);
 	ok(engine_welcome(p->county.e, &p->town.id.chain, buf_slice(&p->town.id.chain_pem), &err), &err);
@@ -558,23 +566,15 @@ static void cases(const char *folder, const char *plain, const char *empty, char
 	pair_save(p, names[up][0]);
 	settle(p);
 	for (int i = 0; i < 2; i++) {
-		char base[400];
-
 		pair_save(p, "base");
-		snprintf(base, sizeof base, "%s/../base", p->folder);
 		run_file(writer->app, sql[i]);
 		seal(writer);
 		pair_save(p, names[up][1 + i]);
-		side_close(&p->town);
-		side_close(&p->county);
-		snprintf(command, sizeof command, "rm -rf %s; mv %s %s", p->folder, base, p->folder);
-		if (system(command) != 0)
-			die(command, "failed");
-		snprintf(command, sizeof command, "%s/now", folder);
-		pair_open(p, command);
+		pair_close(p);
+		shell("cd %s && rm -rf now && mv base now", folder);
+		pair_open(p, folder, "now");
 	}
-	side_close(&p->town);
-	side_close(&p->county);
+	pair_close(p);
 }
 
 int main(int argc, char **argv)

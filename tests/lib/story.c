@@ -6,7 +6,7 @@ const char *const story_names[NGROUPS] = { "row", "aid" };
 const struct cell zero = { .type = CELL_INT, .i = 0 };
 
 struct arena arena;
-struct place county, town, village, neighbour;
+struct place the_county, the_town, the_village, the_neighbour;
 enum mode aid[LEVELS], create[LEVELS], delete[LEVELS];
 bool newer_list, locked, checked, healing;
 struct verdict last;
@@ -47,7 +47,7 @@ static const struct cell *story_defaults(void *arg, uint32_t group, uint32_t *re
 int story_begin(void **state)
 {
 	static const uint64_t unit[] = { 620702000000, 620702100000, 620702100001, 620702100002 };
-	struct place *const place[] = { &county, &town, &village, &neighbour };
+	struct place *const place[] = { &the_county, &the_town, &the_village, &the_neighbour };
 
 	(void)state;
 	for (uint32_t i = 0; i < ARRAY_SIZE(place); i++)
@@ -174,11 +174,11 @@ int64_t amount(const struct place *at)
 
 const struct value *everybody_has_a_row(void)
 {
-	const struct value *row = inserts(&village);
+	const struct value *row = inserts(&the_village);
 
-	comes(&town, row, false);
+	comes(&the_town, row, false);
 	EXPECT(5, "take", "", 0);
-	comes(&county, row, false);
-	comes(&neighbour, row, true);
+	comes(&the_county, row, false);
+	comes(&the_neighbour, row, true);
 	return row;
 }

@@ -25,7 +25,7 @@ struct place {
 extern const char *const story_names[NGROUPS];
 extern const struct cell zero;
 extern struct arena arena;
-extern struct place county, town, village, neighbour;
+extern struct place the_county, the_town, the_village, the_neighbour;
 extern enum mode aid[LEVELS], create[LEVELS], delete[LEVELS];
 extern bool newer_list, locked, checked, healing;
 extern struct verdict last;

@@ -374,6 +374,19 @@ void sim_contact(struct sim_tree *t, int node)
 	contact(t, node);
 }
 
+static void tell_unrest(struct sim_tree *t)
+{
+	for (int i = 0; i < t->n; i++) {
+		struct engine *e = t->nodes[i].e;
+
+		if (e != NULL && t->nodes[i].parent >= 0 && (engine_hello_due(e) || engine_push_ready(e) || e->activity != e->compared))
+			sim_fail(t, "never quiet: %012llu: hello %d, push %d, changes %llu, compared %llu, terms missing %llu",
+			         (unsigned long long)e->unit, engine_hello_due(e), engine_push_ready(e), (unsigned long long)e->activity,
+			         (unsigned long long)e->compared, (unsigned long long)terms_pending(e->state));
+	}
+	sim_fail(t, "never quiet");
+}
+
 void sim_drain(struct sim_tree *t)
 {
 	double loss = t->loss, twice = t->twice;
@@ -390,7 +403,7 @@ void sim_drain(struct sim_tree *t)
 		if (quiet == 3)
 			break;
 		if (round == 399)
-			sim_fail(t, "never quiet");
+			tell_unrest(t);
 	}
 	t->loss = loss;
 	t->twice = twice;

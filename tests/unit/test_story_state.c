@@ -13,24 +13,24 @@ static void story_forged_ruling(void **state)
 	(void)state;
 	everybody_has_a_row();
 	aid[TOWNSHIP] = MODE_READ;
-	t = pays(&county, 300, DECISION);
-	comes(&town, t, true);
-	comes(&village, t, true);
+	t = pays(&the_county, 300, DECISION);
+	comes(&the_town, t, true);
+	comes(&the_village, t, true);
 	aid[VILLAGE] = MODE_READ;
-	honest = comes(&town, pays(&village, 400, DECISION), false);
-	assert_null(comes(&county, honest, false));              /* says what the county holds: no right needed */
+	honest = comes(&the_town, pays(&the_village, 400, DECISION), false);
+	assert_null(comes(&the_county, honest, false));              /* says what the county holds: no right needed */
 	EXPECT(5, "take", "", 0);
 	forged = arena_copy(&arena, honest, sizeof(*honest));
 	forged->cells = &more;
 	forged->v = version = arena_copy(&arena, honest->v, sizeof(*version));
 	version->marks.at[TOWNSHIP].tick += 5;
-	assert_non_null(comes(&county, forged, false));
+	assert_non_null(comes(&the_county, forged, false));
 	EXPECT(1, "refuse", "forged-ruling", 1);
-	assert_int_equal(amount(&county), 300);
+	assert_int_equal(amount(&the_county), 300);
 	aid[TOWNSHIP] = MODE_OWN;                                /* could write that value itself */
 	forged->v = version = arena_copy(&arena, version, sizeof(*version));
-	version->marks = marks_raised(&row_group(county.row, AID, t->life)->decision->v->marks, TOWNSHIP, (struct mark){ 50, 2 });
-	assert_null(comes(&county, forged, false));
+	version->marks = marks_raised(&row_group(the_county.row, AID, t->life)->decision->v->marks, TOWNSHIP, (struct mark){ 50, 2 });
+	assert_null(comes(&the_county, forged, false));
 	EXPECT(5, "take", "", 0);
 }
 
@@ -55,31 +55,31 @@ static void story_first_value(void **state)
 	everybody_has_a_row();
 	aid[TOWNSHIP] = MODE_READ;
 	checked = true;
-	first = pays(&village, -1, DECISION);
-	honest = comes(&town, first, false);
+	first = pays(&the_village, -1, DECISION);
+	honest = comes(&the_town, first, false);
 	EXPECT(1, "refuse", "rule", 1);
 	checked = false;
-	comes(&county, first, false);
+	comes(&the_county, first, false);
 	v = bent(honest, &version);
 	version->marks.at[VILLAGE] = (struct mark){0};           /* has not seen it */
-	comes(&county, v, false);
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, village.row->row.decision, false);
-	comes(&county, first, false);
-	comes(&county, honest, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, the_village.row->row.decision, false);
+	comes(&the_county, first, false);
+	comes(&the_county, honest, false);
 	EXPECT(5, "take", "", 0);
-	assert_int_equal(amount(&county), 0);
+	assert_int_equal(amount(&the_county), 0);
 	/* Not the first: what was there before stands, not the defaults. */
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, village.row->row.decision, false);
-	comes(&county, first, false);
-	comes(&county, pays(&village, 7, DECISION), false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, the_village.row->row.decision, false);
+	comes(&the_county, first, false);
+	comes(&the_county, pays(&the_village, 7, DECISION), false);
 	v = bent(honest, &version);
-	version->marks.at[VILLAGE] = (struct mark){ village.tick, village.epoch };
-	comes(&county, v, false);
+	version->marks.at[VILLAGE] = (struct mark){ the_village.tick, the_village.epoch };
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
-	assert_int_equal(amount(&county), 7);
+	assert_int_equal(amount(&the_county), 7);
 }
 
 /* A township without the right to create says that it revives. */
@@ -91,43 +91,43 @@ static void story_forged_revival(void **state)
 
 	(void)state;
 	everybody_has_a_row();
-	comes(&town, moves(&town, village.unit, DECISION), false);
-	comes(&village, town.row->row.decision, true);
-	ended = deletes(&village);
-	comes(&town, ended, false);
-	comes(&county, ended, false);
-	neighbour.row = row_new(&arena, NGROUPS, story_names);
-	entered = inserts(&neighbour);
-	honest = comes(&town, entered, false);
+	comes(&the_town, moves(&the_town, the_village.unit, DECISION), false);
+	comes(&the_village, the_town.row->row.decision, true);
+	ended = deletes(&the_village);
+	comes(&the_town, ended, false);
+	comes(&the_county, ended, false);
+	the_neighbour.row = row_new(&arena, NGROUPS, story_names);
+	entered = inserts(&the_neighbour);
+	honest = comes(&the_town, entered, false);
 	EXPECT(1, "revive", "", 0);
 	create[TOWNSHIP] = MODE_READ;
 	v = bent(honest, &version);
-	v->row_unit = village.unit;                              /* not the unit of him who entered it */
-	comes(&county, v, false);
+	v->row_unit = the_village.unit;                              /* not the unit of him who entered it */
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, ended, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, ended, false);
 	v = bent(honest, &version);
-	v->life = version->base = (struct ident){ town.unit, { 40, town.epoch } };       /* its own insert */
-	comes(&county, v, false);
+	v->life = version->base = (struct ident){ the_town.unit, { 40, the_town.epoch } };       /* its own insert */
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, ended, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, ended, false);
 	v = bent(honest, &version);
-	v->life = version->base = (struct ident){ county.unit, { 40, county.epoch } };   /* its superior's */
-	comes(&county, v, false);
+	v->life = version->base = (struct ident){ the_county.unit, { 40, the_county.epoch } };   /* its superior's */
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, ended, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, ended, false);
 	create[VILLAGE] = MODE_READ;                             /* nor may villages enter anybody */
-	comes(&county, honest, false);
+	comes(&the_county, honest, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
 	healing = true;                                          /* nor after a restore, by the right to delete */
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, ended, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, ended, false);
 	v = bent(honest, &version);
 	version->marks.at[VILLAGE].tick++;
-	comes(&county, v, false);
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
 }
 
@@ -141,29 +141,29 @@ static void story_lost(void **state)
 	(void)state;
 	everybody_has_a_row();
 	aid[TOWNSHIP] = MODE_READ;
-	base = pays(&county, 300, DECISION);
-	comes(&town, base, true);
-	comes(&village, base, true);
+	base = pays(&the_county, 300, DECISION);
+	comes(&the_town, base, true);
+	comes(&the_village, base, true);
 	checked = true;
-	honest = comes(&town, pays(&village, -1, DECISION), false);
+	honest = comes(&the_town, pays(&the_village, -1, DECISION), false);
 	EXPECT(1, "refuse", "rule", 1);
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, village.row->row.decision, false);
-	comes(&county, honest, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, the_village.row->row.decision, false);
+	comes(&the_county, honest, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);                 /* nothing was lost */
 	healing = true;
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, village.row->row.decision, false);
-	comes(&county, honest, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, the_village.row->row.decision, false);
+	comes(&the_county, honest, false);
 	EXPECT(5, "take", "", 0);
-	assert_int_equal(amount(&county), 300);
+	assert_int_equal(amount(&the_county), 300);
 	/* The base is said to be the village's, which may not write it. */
 	aid[VILLAGE] = MODE_READ;
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, village.row->row.decision, false);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, the_village.row->row.decision, false);
 	v = bent(honest, &version);
-	version->base.unit = village.unit;
-	comes(&county, v, false);
+	version->base.unit = the_village.unit;
+	comes(&the_county, v, false);
 	EXPECT(1, "refuse", "forged-ruling", 1);
 }
 
@@ -174,11 +174,11 @@ static void story_own_comes_back(void **state)
 
 	(void)state;
 	everybody_has_a_row();
-	own = pays(&county, 300, DECISION);
+	own = pays(&the_county, 300, DECISION);
 	aid[COUNTY] = MODE_READ;
-	county.row = row_new(&arena, NGROUPS, story_names);
-	comes(&county, village.row->row.decision, false);
-	assert_null(comes_from(true, &county, own, true));
+	the_county.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_county, the_village.row->row.decision, false);
+	assert_null(comes_from(true, &the_county, own, true));
 	EXPECT(5, "take", "", 0);
 }
 
@@ -189,19 +189,19 @@ static void story_closed_long_ago(void **state)
 
 	(void)state;
 	everybody_has_a_row();
-	p = pays(&village, 400, PROPOSAL);
-	comes(&town, p, false);
-	pays(&town, 300, DECISION);
-	village.row = row_new(&arena, NGROUPS, story_names);
-	comes(&village, town.row->row.decision, true);
-	village.epoch = 99;                                      /* of which nobody knows where it comes from */
-	q = pays(&village, 500, PROPOSAL);
-	comes(&town, q, false);
+	p = pays(&the_village, 400, PROPOSAL);
+	comes(&the_town, p, false);
+	pays(&the_town, 300, DECISION);
+	the_village.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_village, the_town.row->row.decision, true);
+	the_village.epoch = 99;                                      /* of which nobody knows where it comes from */
+	q = pays(&the_village, 500, PROPOSAL);
+	comes(&the_town, q, false);
 	EXPECT(4, "divert", "", 0);
-	village.row = row_new(&arena, NGROUPS, story_names);
-	comes(&village, town.row->row.decision, true);
-	village.epoch = 100;
-	comes(&town, pays(&village, 600, PROPOSAL), false);
+	the_village.row = row_new(&arena, NGROUPS, story_names);
+	comes(&the_village, the_town.row->row.decision, true);
+	the_village.epoch = 100;
+	comes(&the_town, pays(&the_village, 600, PROPOSAL), false);
 	EXPECT(4, "divert", "", 1);                              /* an open one of another disk is */
 	assert_ptr_equal(last.losers[0], q);
 }
@@ -210,9 +210,9 @@ static void story_bad_state(void **state)
 {
 	(void)state;
 	everybody_has_a_row();
-	comes(&town, moves(&village, neighbour.unit, DECISION), false);  /* a unit decides about rows of its own scope */
+	comes(&the_town, moves(&the_village, the_neighbour.unit, DECISION), false);  /* a unit decides about rows of its own scope */
 	EXPECT(1, "bad-state", "", 0);
-	comes(&town, moves(&village, neighbour.unit, PROPOSAL), false);
+	comes(&the_town, moves(&the_village, the_neighbour.unit, PROPOSAL), false);
 	EXPECT(4, "divert", "", 0);
 }
 
@@ -224,63 +224,63 @@ static void story_aside(void **state)
 
 	(void)state;
 	everybody_has_a_row();
-	edit = pays(&village, 5, DECISION);
-	comes(&county, edit, false);
-	gone = deletes(&county);                         /* had seen the 5 */
-	comes(&town, gone, true);
-	late = pays(&village, 6, DECISION);
-	comes(&town, edit, false);
+	edit = pays(&the_village, 5, DECISION);
+	comes(&the_county, edit, false);
+	gone = deletes(&the_county);                         /* had seen the 5 */
+	comes(&the_town, gone, true);
+	late = pays(&the_village, 6, DECISION);
+	comes(&the_town, edit, false);
 	EXPECT(2, "aside", "dead", 0);
-	comes(&town, late, false);
+	comes(&the_town, late, false);
 	EXPECT(2, "aside", "dead", 1);
 	assert_ptr_equal(last.losers[0], late);
-	assert_ptr_equal(row_group(town.row, AID, late->life)->decision, late);        /* merged all the same */
-	comes(&town, inserts(&town), false);
-	comes(&town, pays(&village, 7, DECISION), false);
+	assert_ptr_equal(row_group(the_town.row, AID, late->life)->decision, late);        /* merged all the same */
+	comes(&the_town, inserts(&the_town), false);
+	comes(&the_town, pays(&the_village, 7, DECISION), false);
 	EXPECT(2, "aside", "life", 1);
 }
 
 static void story_pass(void **state)
 {
-	struct place *const old = &village;
+	struct place *const old = &the_village;
 	const struct value *move;
 
 	(void)state;
 	everybody_has_a_row();
-	move = moves(&town, neighbour.unit, DECISION);
+	move = moves(&the_town, the_neighbour.unit, DECISION);
 	comes(old, move, true);
 	EXPECT(5, "take", "", 0);
-	comes(old, pays(&town, 8, DECISION), true);
+	comes(old, pays(&the_town, 8, DECISION), true);
 	EXPECT(2, "pass", "scope", 0);
 }
 
 static void story_need(void **state)
 {
-	const struct value *row = inserts(&village), *first = pays(&village, 5, DECISION);
+	const struct value *row = inserts(&the_village), *first = pays(&the_village, 5, DECISION);
 	struct value *part, *ruling;
 
 	(void)state;
-	comes(&town, first, false);
+	comes(&the_town, first, false);
 	EXPECT(2, "need", "life", 0);
 	/* A ruling stands before the delta that brings the life: merged aside, where it needs no right. */
-	ruling = rule_ruling(town.row, first, false, town.unit, (struct mark){ 9, town.epoch }, 0, &zero, 1, &arena);
+	ruling = rule_ruling(the_town.row, first, false, the_town.unit, (struct mark){ 9, the_town.epoch }, 0, &zero, 1, &arena);
 	aid[TOWNSHIP] = MODE_READ;
-	comes(&county, ruling, false);
+	comes(&the_county, ruling, false);
 	EXPECT(2, "aside", "life", 0);
-	county.row = row_new(&arena, NGROUPS, story_names);
+	the_county.row = row_new(&arena, NGROUPS, story_names);
 	ruling->cells = first->cells;
-	comes(&county, ruling, false);
+	comes(&the_county, ruling, false);
 	EXPECT(2, "need", "life", 0);
-	comes(&town, row, false);
-	part = arena_copy(&arena, pays(&village, 6, DECISION), sizeof(*part));
+	comes(&the_town, row, false);
+	part = arena_copy(&arena, pays(&the_village, 6, DECISION), sizeof(*part));
 	part->whole = false;
-	comes(&town, part, false);
+	comes(&the_town, part, false);
 	EXPECT(2, "need", "base", 0);
-	comes(&town, first, false);
-	comes(&town, part, false);
+	comes(&the_town, first, false);
+	comes(&the_town, part, false);
 	EXPECT(5, "take", "", 0);
 	assert_true(last.value->whole);
-	assert_int_equal(amount(&town), 6);
+	assert_int_equal(amount(&the_town), 6);
 }
 
 int main(void)

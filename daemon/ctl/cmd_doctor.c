@@ -1,0 +1,308 @@
+/* doctor: looks at the home, the database, the daemon and the way to the parent, and says what to do.  It changes
+ * nothing; a check that depends on one that failed is left out. */
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "app/home.h"
+#include "app/settings.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "link/control.h"
+#include "link/dial.h"
+#include "store/db.h"
+
+#define CONNECT_MS 5000
+#define TLS_MS     15000
+#define SOON_S     (30 * INT64_C(86400)) /* a certificate that ends within */
+#define SPACE_MB   500
+
+struct visit {
+	struct ctl *c;
+	json_t *rows;
+	struct settings settings;
+	struct identity identity;
+	bool has_settings, has_identity, bad;
+};
+
+enum found { GOOD, WARN, BAD };
+
+static void note(struct visit *v, const char *check, enum found found, const char *text, const char *advice)
+{
+	static const char *const states[] = { "ok", "warning", "failed" };
+
+	json_array_append_new(v->rows, json_pack("{s:s, s:s, s:o, s:s}", "check", check, "state", states[found], "text",
+	                                         json_slice(slice_of(text)), "advice", advice));
+	v->bad |= found == BAD;
+	v->c->found |= found != GOOD;
+}
+
+static void __attribute__((format(printf, 5, 6))) notef(struct visit *v, const char *check, enum found found,
+                                                        const char *advice, const char *format, ...)
+{
+	char text[600];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	note(v, check, found, text, advice);
+}
+
+static void judge(struct visit *v, const char *check, int r, const struct err *e, const char *good, const char *advice)
+{
+	note(v, check, r ? BAD : GOOD, r ? e->text : good, r ? advice : "");
+}
+
+/* ---- the home */
+
+static void look_at_home(struct visit *v)
+{
+	const char *home = v->c->home;
+	struct err e = { 0 };
+	struct stat st;
+
+	if (stat(home, &st)) {
+		notef(v, "home", BAD, "terracectl init or terracectl join makes it", "%s: %s", home, strerror(errno));
+		return;
+	}
+	if (st.st_mode & S_IRWXO)
+		notef(v, "home", WARN, "chmod o-rwx on the home", "%s: open to every user (mode %04o)", home, (unsigned int)st.st_mode & 07777u);
+	else
+		notef(v, "home", GOOD, "", "%s, uid %u, mode %04o", home, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777u);
+	int r = settings_read(home, &v->settings, &e);
+	judge(v, "settings", r, &e, SETTINGS_FILE " is in order", "correct the line named; terraced --check shows what is in force");
+	v->has_settings = !r;
+	if (r)
+		return;
+	r = identity_read(&v->settings, &v->identity, &e);
+	judge(v, "identity", r, &e, "keys, certificate and chain belong together",
+	      "run as the daemon's user; if keys are lost, ask the superior for a new invitation");
+	v->has_identity = !r;
+}
+
+static void look_at_certificate(struct visit *v)
+{
+	_cleanup_(free_pointer) char *path = text_printf("%s/%s/%s", v->c->home, HOME_IDENTITY, HOME_RECOVERY);
+	int64_t now_s = source_system().wall_ms(NULL) / 1000, until = v->identity.chain.at[0].until_s;
+	char time[RFC3339_SIZE];
+	struct err e = { 0 };
+
+	time_local(until * 1000, time);
+	if (chain_dates(&v->identity.chain, now_s, &e))
+		note(v, "certificate", BAD, e.text, "look at this machine's clock; else ask the superior for a new invitation and join again");
+	else if (until - now_s < SOON_S)
+		notef(v, "certificate", WARN, "let the daemon reach its superior", "ends at %s", time);
+	else
+		notef(v, "certificate", GOOD, "", "valid until %s", time);
+	if (path && file_exists(path))
+		notef(v, "recovery key", WARN, "copy it to a stick, lock that away, and remove the file", "%s is still on this machine", path);
+}
+
+static void look_at_space(struct visit *v)
+{
+	struct statvfs fs;
+
+	if (statvfs(v->settings.database, &fs) && statvfs(v->c->home, &fs))
+		return;
+	unsigned long long mb = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
+	notef(v, "disk", mb < SPACE_MB ? WARN : GOOD, mb < SPACE_MB ? "make room; writing stops when the disk is full" : "",
+	      "%llu MB are free", mb);
+}
+
+static void look_at_database(struct visit *v)
+{
+	struct db *db = NULL;
+	struct err e = { 0 };
+
+	if (!file_exists(v->settings.database)) {
+		notef(v, "database", WARN, "start the daemon; it makes the file", "%s: is not there yet", v->settings.database);
+		return;
+	}
+	int r = db_open(v->settings.database, DB_READ, &db, &e);
+	db_close(db);
+	judge(v, "database", r, &e, v->settings.database, "look at the file's owner and permissions; if it is damaged, restore a backup");
+}
+
+/* ---- the daemon and its ports */
+
+static bool look_at_daemon(struct visit *v)
+{
+	static const char *const words[] = { "sync", "--status", "0" };
+	_cleanup_(free_pointer) char *path = path_join(v->c->home, HOME_CONTROL);
+	_cleanup_(json_release) json_t *answer = NULL;
+	struct err e = { 0 };
+	int status, r = path ? control_ask(path, words, ARRAY_SIZE(words), 10000, &status, &answer, &e) : ERR_NOMEM;
+
+	if (!r && status > 1)
+		notef(v, "daemon", BAD, "look into the journal", "%s", json_string_value(json_object_get(answer, "message")));
+	else
+		judge(v, "daemon", r, &e, "runs and answers", "start it: terraced --home DIR, or systemctl start terraced@NAME");
+	return !r;
+}
+
+/* Connects within CONNECT_MS; 0 or errno. */
+static int connect_to(const struct addrinfo *a)
+{
+	_cleanup_(fd_close) int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t n = sizeof(int);
+	int why = 0;
+
+	if (fd < 0)
+		return errno;
+	if (!connect(fd, a->ai_addr, a->ai_addrlen))
+		return 0;
+	if (errno != EINPROGRESS)
+		return errno;
+	if (poll(&p, 1, CONNECT_MS) <= 0)
+		return ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n) ? errno : why;
+}
+
+/* "host:port", "[v6]:port", port 443 where none is said. */
+static void split_address(const char *text, char *host, size_t size, char port[8])
+{
+	const char *end = *text == '[' ? strchr(text, ']') : strrchr(text, ':');
+	const char *colon = *text == '[' ? (end ? end + 1 : NULL) : end;
+
+	text += *text == '[';
+	snprintf(host, size, "%.*s", (int)(end ? (size_t)(end - text) : strcspn(text, "/")), text);
+	snprintf(port, 8, "%s", colon && *colon == ':' ? colon + 1 : "443");
+	port[strcspn(port, "/")] = '\0';
+}
+
+static bool reach(struct visit *v, const char *check, const char *address, const char *advice)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+	char host[256], port[8];
+	int why = 0;
+
+	split_address(address, host, sizeof(host), port);
+	int r = getaddrinfo(host, port, &hints, &list);
+	if (r) {
+		notef(v, check, BAD, "correct the name, or this machine's DNS (/etc/resolv.conf)", "%s: %s", host, gai_strerror(r));
+		return false;
+	}
+	for (struct addrinfo *a = list; a; a = a->ai_next)
+		if ((why = connect_to(a)) == 0)
+			break;
+	freeaddrinfo(list);
+	if (why)
+		notef(v, check, BAD, advice, "%s: %s", address, strerror(why));
+	else
+		notef(v, check, GOOD, "", "%s can be reached", address);
+	return !why;
+}
+
+static void look_at_port(struct visit *v, const char *check, const char *listen)
+{
+	char address[300];
+
+	if (!listen)
+		return;
+	/* Any address is asked for on this machine. */
+	if (!strncmp(listen, "0.0.0.0:", 8))
+		snprintf(address, sizeof(address), "127.0.0.1:%s", listen + 8);
+	else if (!strncmp(listen, "[::]:", 5))
+		snprintf(address, sizeof(address), "[::1]:%s", listen + 5);
+	else
+		snprintf(address, sizeof(address), "%s", listen);
+	reach(v, check, address, "another program may hold the port; the daemon's log says why it does not listen");
+}
+
+/* ---- the parent */
+
+/* A path that no node serves: the answer is 404, behind TLS and the check of the parent's chain. */
+static int greet_parent(struct visit *v, const char *url, struct err *err)
+{
+	_cleanup_(free_pointer) char *spool = path_join(v->c->home, HOME_SPOOL), *path = text_printf("%s/v1/doctor", url);
+	struct spool_room room = { .folder = spool };
+	const struct dial_options o = { .identity = &v->identity, .proxy = v->settings.proxy ? v->settings.proxy : "", .room = &room };
+	const struct dial_request request = { .url = path, .most = 4096 };
+	const struct source clock = source_system();
+	int64_t until = clock.steady_ms(NULL) + TLS_MS;
+	struct dial_answer answer = { 0 };
+	struct dialer *d = NULL;
+	struct lane *lane = NULL;
+	int code = 0, r = spool && path ? dialer_new(&o, &d, err) : err_set(err, ERR_NOMEM, "out of memory");
+
+	if (!r)
+		r = lane_new(d, &lane, err);
+	if (!r)
+		r = lane_start(lane, &request, err);
+	while (!r && !lane_take(lane, &answer, &code, err)) {
+		int64_t left = until - clock.steady_ms(NULL);
+		if (left <= 0)
+			r = err_set(err, ERR_NETWORK, "%s: no answer in %d s", url, TLS_MS / 1000);
+		else
+			dialer_run(d, MIN(left, 1000));
+	}
+	if (!r)
+		r = code;
+	if (!r && answer.status == 403) {
+		char text[300];
+		dial_message(&answer, text, sizeof(text));
+		r = err_set(err, ERR_CHAIN, "%s: %s", url, text);
+	}
+	dialer_free(d);
+	return r;
+}
+
+static void look_at_parent(struct visit *v)
+{
+	bool proxy = v->settings.proxy && *v->settings.proxy;
+
+	if (!v->settings.has_upstream) {
+		note(v, "parent", GOOD, "none: this node is the top of its tree", "");
+		return;
+	}
+	for (char **url = v->settings.upstream_urls; *url; url++) {
+		const char *address = strncmp(*url, "https://", 8) ? *url : *url + 8;
+		struct err e = { 0 };
+		if (!proxy && !reach(v, "parent's address", address, "is the superior's daemon running? does a firewall stand between?"))
+			continue;
+		int r = greet_parent(v, *url, &e);
+		judge(v, "parent's certificate", r, &e, "TLS, and the superior is the one that issued our certificate",
+		      "correct upstream's url; if the superior was made anew, ask for a new invitation and join again");
+	}
+}
+
+int cmd_doctor(struct ctl *c, struct err *err)
+{
+	struct visit v = { .c = c, .rows = json_array() };
+	int r = ctl_options(c, NULL, 0, 0, 0, err);
+
+	if (!r) {
+		look_at_home(&v);
+		if (v.has_identity)
+			look_at_certificate(&v);
+		if (v.has_settings) {
+			look_at_space(&v);
+			look_at_database(&v);
+			bool runs = look_at_daemon(&v);
+			look_at_port(&v, "listen", runs ? v.settings.listen : NULL);
+		}
+		if (v.has_identity)
+			look_at_parent(&v);
+		r = ctl_print(c, v.rows, err);
+	}
+	if (!r && !c->found)
+		ctl_say(c, "Everything is in order.", "一切正常。");
+	if (v.has_identity)
+		identity_release(&v.identity);
+	if (v.has_settings)
+		settings_release(&v.settings);
+	json_release(&v.rows);
+	return r;
+}

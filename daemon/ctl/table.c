@@ -1,0 +1,403 @@
+/* JSON for people: an array of objects is a table, an object is lines, what is deeper is indented.  A table that is
+ * wider than the terminal is cut at its widest columns, or becomes lines where that would leave too little.  What
+ * came from elsewhere cannot move the cursor: control characters are shown as spaces. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+
+#define COLUMNS 32                       /* of a table; more than that becomes lines */
+#define LEAST   10                       /* columns of the terminal that a cut cell keeps */
+#define GAP     2
+#define DEEPEST 8
+
+struct sheet {
+	struct buf *b;
+	size_t width;
+	bool chinese;
+};
+
+/* ---- headings */
+
+static const struct {
+	const char *key, *english, *chinese;
+} headings[] = {
+	{ "id", "ID", "编号" },
+	{ "at", "TIME", "时间" },
+	{ "since", "SINCE", "起始" },
+	{ "until", "UNTIL", "截止" },
+	{ "as_of", "AS OF", "截至" },
+	{ "unit", "UNIT", "单位" },
+	{ "name", "NAME", "名称" },
+	{ "line", "LINE", "条线" },
+	{ "level", "LEVEL", "层级" },
+	{ "epoch", "EPOCH", "运行期" },
+	{ "kind", "KIND", "类型" },
+	{ "register", "REGISTER", "台账" },
+	{ "key", "KEY", "主键" },
+	{ "group", "GROUP", "字段组" },
+	{ "kept", "KEPT", "保留" },
+	{ "lost", "LOST", "落选" },
+	{ "base", "BASE", "基准" },
+	{ "rule", "RULE", "规则" },
+	{ "policy", "POLICY", "策略" },
+	{ "state", "STATE", "状态" },
+	{ "from", "FROM", "来自" },
+	{ "by", "BY", "由" },
+	{ "values", "VALUES", "内容" },
+	{ "value", "VALUE", "值" },
+	{ "reason", "REASON", "原因" },
+	{ "note", "NOTE", "说明" },
+	{ "actor", "ACTOR", "操作人" },
+	{ "issuer", "ISSUER", "发布单位" },
+	{ "version", "VERSION", "版本" },
+	{ "active", "ACTIVE", "生效" },
+	{ "staged", "STAGED", "待生效" },
+	{ "failed", "FAILED", "失败" },
+	{ "effective", "EFFECTIVE", "生效日期" },
+	{ "registers", "REGISTERS", "台账" },
+	{ "groups", "GROUPS", "字段组" },
+	{ "rules", "RULES", "规则" },
+	{ "log_pending", "LOG PENDING", "未封装" },
+	{ "upstream", "UPSTREAM", "上级" },
+	{ "children", "CHILDREN", "下级" },
+	{ "parent", "PARENT", "上级" },
+	{ "url", "URL", "地址" },
+	{ "online", "ONLINE", "在线" },
+	{ "last_contact", "LAST CONTACT", "最近联系" },
+	{ "next_contact", "NEXT CONTACT", "下次联系" },
+	{ "sealed", "SEALED", "已封装" },
+	{ "applied", "APPLIED", "已应用" },
+	{ "settled", "SETTLED", "已归档" },
+	{ "pending_segments", "PENDING", "待传段" },
+	{ "pending_bytes", "PENDING BYTES", "待传字节" },
+	{ "oldest_unsettled_s", "OLDEST UNSETTLED (S)", "最久未归档(秒)" },
+	{ "digest", "DIGEST", "摘要" },
+	{ "quarantine", "QUARANTINE", "隔离区" },
+	{ "conflicts_open", "OPEN CONFLICTS", "未结冲突" },
+	{ "proposals_open", "OPEN PROPOSALS", "未结申报" },
+	{ "returns_open", "OPEN RETURNS", "未结退回" },
+	{ "issues_open", "OPEN ISSUES", "未结问题" },
+	{ "next", "NEXT", "下一步" },
+	{ "error", "ERROR", "错误" },
+	{ "text", "TEXT", "内容" },
+	{ "peer", "PEER", "对方" },
+	{ "segment", "SEGMENT", "数据段" },
+	{ "columns", "COLUMNS", "字段" },
+	{ "column", "COLUMN", "字段" },
+	{ "tick", "TICK", "序号" },
+	{ "check", "CHECK", "检查项" },
+	{ "advice", "WHAT TO DO", "处理办法" },
+	{ "done", "DONE", "已完成" },
+	{ "left", "LEFT", "仍有" },
+	{ "units", "UNITS", "单位" },
+	{ "home", "HOME", "节点目录" },
+};
+
+static void put_heading(struct buf *b, const char *key, bool chinese)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(headings); i++)
+		if (!strcmp(headings[i].key, key)) {
+			buf_printf(b, "%s", chinese ? headings[i].chinese : headings[i].english);
+			return;
+		}
+	for (const char *p = key; *p; p++)
+		buf_put_u8(b, (uint8_t)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p == '_' ? ' ' : *p));
+}
+
+/* ---- one cell */
+
+int time_of(const char *text, int64_t *ret_ms)
+{
+	struct tm tm = { 0 };
+	const char *end = strlen(text) == 20 && text[10] == 'T' ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
+
+	if (!end || *end)
+		return -1;
+	*ret_ms = (int64_t)timegm(&tm) * 1000;
+	return 0;
+}
+
+static bool put_time(struct buf *b, const char *text)
+{
+	char local[RFC3339_SIZE];
+	int64_t ms;
+
+	if (time_of(text, &ms))
+		return false;
+	buf_printf(b, "%s", time_local(ms, local));
+	return true;
+}
+
+static void put_plain(struct buf *b, const char *text, bool lines)
+{
+	for (const char *p = text; *p; p++) {
+		bool c1 = (uint8_t)p[0] == 0xc2 && (uint8_t)p[1] >= 0x80 && (uint8_t)p[1] <= 0x9f;
+		bool keep = lines && (*p == '\n' || *p == '\t');
+		buf_put_u8(b, (uint8_t)(c1 || (!keep && ((uint8_t)*p < ' ' || *p == 0x7f)) ? ' ' : *p));
+		p += c1;
+	}
+}
+
+static void put_cell(struct buf *b, const json_t *j, bool chinese, int deep)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (json_is_string(j)) {
+		if (!put_time(b, json_string_value(j)))
+			put_plain(b, json_string_value(j), false);
+	} else if (json_is_boolean(j)) {
+		buf_printf(b, "%s", json_is_true(j) ? (chinese ? "是" : "yes") : chinese ? "否" : "no");
+	} else if (json_is_integer(j)) {
+		buf_printf(b, "%lld", (long long)json_integer_value(j));
+	} else if (json_is_real(j)) {
+		buf_printf(b, "%.15g", json_real_value(j));
+	} else if (json_is_array(j) && deep < DEEPEST && json_array_size(j)) {
+		json_array_foreach(j, i, value) {
+			buf_printf(b, i ? ", " : "");
+			put_cell(b, value, chinese, deep + 1);
+		}
+	} else if (json_is_object(j) && deep < DEEPEST) {
+		bool first = true;
+		json_object_foreach((json_t *)(uintptr_t)j, key, value) {
+			buf_printf(b, first ? "" : " ");
+			put_plain(b, key, false);
+			buf_put_u8(b, '=');
+			put_cell(b, value, chinese, deep + 1);
+			first = false;
+		}
+	} else {
+		buf_put_u8(b, '-');
+	}
+}
+
+/* ---- tables */
+
+struct column {
+	const char *key;
+	size_t width;
+};
+
+static void pad(struct buf *b, size_t n)
+{
+	while (n--)
+		buf_put_u8(b, ' ');
+}
+
+/* Bytes of the text that fit into so many columns. */
+static size_t fitting(const char *text, size_t columns)
+{
+	size_t n = 0;
+
+	while (text[n]) {
+		size_t length = 1;
+		char one[5] = { 0 };
+		while (length < 4 && ((uint8_t)text[n + length] & 0xc0) == 0x80)
+			length++;
+		memcpy(one, text + n, length);
+		size_t w = utf8_width(one);
+		if (w > columns)
+			break;
+		columns -= w;
+		n += length;
+	}
+	return n;
+}
+
+static void put_padded(struct buf *b, const char *text, size_t width, bool last)
+{
+	size_t has = utf8_width(text);
+
+	if (has > width) {
+		size_t n = fitting(text, width - 1);
+		buf_put(b, text, n);
+		buf_printf(b, "…");
+		char *cut = strndup(text, n);
+		has = cut ? utf8_width(cut) + 1 : width;
+		free(cut);
+	} else {
+		buf_printf(b, "%s", text);
+	}
+	if (!last)
+		pad(b, (width > has ? width - has : 0) + GAP);
+}
+
+static uint32_t find_columns(const json_t *rows, struct column *columns)
+{
+	uint32_t n = 0;
+	const char *key;
+	json_t *row, *value;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		json_object_foreach(row, key, value) {
+			uint32_t at = 0;
+			while (at < n && strcmp(columns[at].key, key))
+				at++;
+			if (at == n && n == COLUMNS)
+				return COLUMNS + 1;
+			if (at == n)
+				columns[n++] = (struct column){ .key = key };
+		}
+	return n;
+}
+
+static void measure(const struct sheet *s, const json_t *rows, struct column *c)
+{
+	_cleanup_(buf_release) struct buf b = { 0 };
+	json_t *row;
+	size_t i;
+
+	put_heading(&b, c->key, s->chinese);
+	c->width = utf8_width(buf_text(&b));
+	json_array_foreach(rows, i, row) {
+		buf_clear(&b);
+		put_cell(&b, json_object_get(row, c->key), s->chinese, 0);
+		c->width = MAX(c->width, utf8_width(buf_text(&b)));
+	}
+}
+
+/* Takes from the widest until all fit. */
+static bool fit(struct column *c, uint32_t n, size_t width)
+{
+	size_t all = n ? (n - 1) * GAP : 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		all += c[i].width;
+	while (width && all > width) {
+		struct column *most = c;
+		for (uint32_t i = 1; i < n; i++)
+			if (c[i].width > most->width)
+				most = &c[i];
+		if (most->width <= LEAST)
+			return false;
+		most->width--;
+		all--;
+	}
+	return true;
+}
+
+static void put_lines(const struct sheet *s, const json_t *object, size_t indent, int deep);
+
+static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
+{
+	_cleanup_(buf_release) struct buf cell = { 0 };
+	struct column c[COLUMNS];
+	uint32_t n = find_columns(rows, c);
+	json_t *row;
+	size_t i;
+
+	if (n > COLUMNS)
+		return false;
+	for (uint32_t k = 0; k < n; k++)
+		measure(s, rows, &c[k]);
+	if (!fit(c, n, s->width > indent ? s->width - indent : s->width))
+		return false;
+	pad(s->b, indent);
+	for (uint32_t k = 0; k < n; k++) {
+		buf_clear(&cell);
+		put_heading(&cell, c[k].key, s->chinese);
+		put_padded(s->b, buf_text(&cell), c[k].width, k + 1 == n);
+	}
+	buf_put_u8(s->b, '\n');
+	json_array_foreach(rows, i, row) {
+		pad(s->b, indent);
+		for (uint32_t k = 0; k < n; k++) {
+			buf_clear(&cell);
+			put_cell(&cell, json_object_get(row, c[k].key), s->chinese, 0);
+			put_padded(s->b, buf_text(&cell), c[k].width, k + 1 == n);
+		}
+		buf_put_u8(s->b, '\n');
+	}
+	return true;
+}
+
+static void put_rows(const struct sheet *s, const json_t *rows, size_t indent, int deep)
+{
+	json_t *row;
+	size_t i;
+
+	if (json_is_object(json_array_get(rows, 0)) && put_table(s, rows, indent))
+		return;
+	json_array_foreach(rows, i, row) {
+		if (json_is_object(row)) {
+			buf_printf(s->b, i ? "\n" : "");
+			put_lines(s, row, indent, deep + 1);
+			continue;
+		}
+		pad(s->b, indent);
+		put_cell(s->b, row, s->chinese, 0);
+		buf_put_u8(s->b, '\n');
+	}
+}
+
+/* ---- lines */
+
+static bool is_deep(const json_t *value)
+{
+	return json_is_object(value) ? json_object_size(value) > 0 : json_is_object(json_array_get(value, 0));
+}
+
+static void put_line(const struct sheet *s, const char *heading, size_t column, const json_t *value, size_t indent)
+{
+	const char *text = json_string_value(value);
+
+	pad(s->b, indent);
+	buf_printf(s->b, "%s", heading);
+	if (text && strchr(text, '\n')) {
+		buf_put_u8(s->b, '\n');
+		put_plain(s->b, text, true);
+	} else {
+		pad(s->b, column - utf8_width(heading) + GAP);
+		put_cell(s->b, value, s->chinese, 0);
+	}
+	buf_put_u8(s->b, '\n');
+}
+
+static void put_lines(const struct sheet *s, const json_t *object, size_t indent, int deep)
+{
+	_cleanup_(buf_release) struct buf heading = { 0 };
+	size_t column = 0;
+	const char *key;
+	json_t *value;
+
+	for (int measuring = 1; measuring >= 0; measuring--)
+		json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+			buf_clear(&heading);
+			put_heading(&heading, key, s->chinese);
+			bool below = deep < DEEPEST && is_deep(value);
+			if (measuring) {
+				column = MAX(column, below ? 0 : utf8_width(buf_text(&heading)));
+			} else if (!below) {
+				put_line(s, buf_text(&heading), column, value, indent);
+			} else {
+				pad(s->b, indent);
+				buf_printf(s->b, "%s\n", buf_text(&heading));
+				if (json_is_array(value))
+					put_rows(s, value, indent + GAP, deep + 1);
+				else
+					put_lines(s, value, indent + GAP, deep + 1);
+			}
+		}
+}
+
+void table_put(struct buf *b, const json_t *document, size_t width, bool chinese)
+{
+	const struct sheet s = { .b = b, .width = width, .chinese = chinese };
+
+	if (json_is_array(document) && json_array_size(document)) {
+		put_rows(&s, document, 0, 0);
+	} else if (json_is_array(document)) {
+		buf_printf(b, "%s\n", chinese ? "（无）" : "(none)");
+	} else if (json_is_object(document)) {
+		put_lines(&s, document, 0, 0);
+	} else {
+		put_cell(b, document, chinese, 0);
+		buf_put_u8(b, '\n');
+	}
+}

@@ -1,0 +1,94 @@
+/* Reports: the reading side of what people see.  Every function walks rows in a fixed order and hands each to fn,
+ * until fn returns non-zero; texts and slices live until fn returns, or in the arena where one is given. */
+#ifndef STORE_REPORTS_H
+#define STORE_REPORTS_H
+
+#include "store/records.h"
+
+enum record_class { RECORDS_ANY, RECORDS_CONFLICTS, RECORDS_RETURNS };
+
+/* Zero, NULL or false = not asked for. */
+struct report_filter {
+	int64_t id, since_ms;
+	const char *reg, *group, *kind;
+	const struct cell *key;
+	uint64_t unit;                   /* the unit's whole scope */
+	bool all;                        /* closed ones too */
+	enum record_class records;
+};
+
+/* Records, oldest first. */
+int report_records(struct db *db, const struct report_filter *f, int (*fn)(void *arg, const struct record *r), void *arg,
+                   struct err *err);
+
+struct issue {
+	int64_t id, since_ms;
+	const char *kind, *reg, *text, *state, *note, *actor;
+	struct cell key;
+	uint64_t unit;                   /* UNIT_NONE = none named */
+};
+int report_issues(struct db *db, const struct report_filter *f, int (*fn)(void *arg, const struct issue *i), void *arg,
+                  struct err *err);
+
+struct waiting_row {                     /* of the quarantine */
+	int64_t id, since_ms, tries;
+	uint32_t reg;                    /* its number */
+	struct cell key;
+	bool alive;
+	const char *why;
+};
+int report_quarantine(struct db *db, int (*fn)(void *arg, const struct waiting_row *w), void *arg, struct err *err);
+
+/* An open proposal; it has no number of its own, so people name it by one made of what it is. */
+struct proposal {
+	int64_t id;
+	uint32_t reg, group;             /* numbers */
+	struct cell key;
+	uint64_t unit;                   /* author */
+	struct slice value;              /* value_store */
+	const char *text;
+};
+int report_proposals(struct db *db, int (*fn)(void *arg, const struct proposal *p), void *arg, struct err *err);
+
+struct event_row {
+	int64_t id, at_ms;
+	const char *kind, *segment, *text;
+	int level;
+	uint64_t peer;
+};
+int report_events(struct db *db, const struct report_filter *f, int (*fn)(void *arg, const struct event_row *e), void *arg,
+                  struct err *err);
+
+struct policy_row {
+	uint64_t issuer, version;
+	const char *state, *note;
+	int64_t at_ms;
+};
+int report_policies(struct db *db, int (*fn)(void *arg, const struct policy_row *p), void *arg, struct err *err);
+
+int report_units(struct db *db, int (*fn)(void *arg, uint64_t unit, const char *name), void *arg, struct err *err);
+
+struct peer_row {
+	uint64_t unit;
+	const char *name, *serial;
+	bool direct, revoked;
+	int64_t enrolled_ms;
+};
+int report_peers(struct db *db, int (*fn)(void *arg, const struct peer_row *p), void *arg, struct err *err);
+
+struct segment_row {
+	int64_t id, at_ms, settled_ms, bytes;
+	uint64_t author, stream, position, tick, origin;
+	uint32_t kind, epoch;
+};
+/* author UNIT_NONE = all; oldest first. */
+int report_segments(struct db *db, uint64_t author, int (*fn)(void *arg, const struct segment_row *s), void *arg,
+                    struct err *err);
+
+/* Rows that the log holds; wall time of the author's oldest delta that is not settled, 0 = none. */
+int report_log_rows(struct db *db, uint64_t *ret, struct err *err);
+int report_oldest(struct db *db, uint64_t author, int64_t *ret_ms, struct err *err);
+/* What SQLite says of the file's pages, line by line; "ok" alone where nothing is wrong. */
+int report_integrity(struct db *db, bool deep, int (*fn)(void *arg, const char *line), void *arg, struct err *err);
+
+#endif
