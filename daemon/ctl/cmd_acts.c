@@ -255,6 +255,18 @@ int cmd_reconcile(struct ctl *c, struct err *err)
 
 /* ---- reports */
 
+#ifdef HAS_REPORT
+static int print_csv(const json_t *document, struct err *err)
+{
+	_cleanup_(buf_release) struct buf b = { 0 };
+	int r = csv_put(&b, document, err);
+
+	if (!r && fwrite(b.p, 1, b.n, stdout) != b.n)
+		r = err_set(err, ERR_IO, "standard output: cannot be written");
+	return r;
+}
+#endif
+
 int cmd_report(struct ctl *c, struct err *err)
 {
 #ifdef HAS_REPORT
@@ -262,18 +274,22 @@ int cmd_report(struct ctl *c, struct err *err)
 	_cleanup_(json_release) json_t *document = NULL;
 	const char *words[CTL_WORDS + 2];
 	uint32_t n = 0;
+	bool csv = false;
 	int status = 0;
 	char *at = NULL;
 
 	for (char *word = name ? strtok_r(name, " ", &at) : NULL; word; word = strtok_r(NULL, " ", &at))
 		words[n++] = word;
 	for (uint32_t i = 0; i < c->argc; i++)
-		words[n++] = c->argv[i];
+		if (!strcmp(c->argv[i], "--csv"))
+			csv = true;
+		else
+			words[n++] = c->argv[i];
 	int r = report_run(c->home, words, n, &document, &status, err);
 	if (r)
 		return r;
 	c->found |= status == 1;
-	return ctl_print(c, document, err);
+	return csv ? print_csv(document, err) : ctl_print(c, document, err);
 #else
 	return err_set(err, ERR_USAGE, "%s: this build has no reports", c->command);
 #endif

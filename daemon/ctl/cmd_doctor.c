@@ -31,10 +31,15 @@ struct visit {
 	json_t *rows;
 	struct settings settings;
 	struct identity identity;
-	bool has_settings, has_identity, bad;
+	bool has_settings, has_identity;
 };
 
 enum found { GOOD, WARN, BAD };
+
+static const char *words(const struct visit *v, const char *english, const char *chinese)
+{
+	return ctl_words(v->c, english, chinese);
+}
 
 static void note(struct visit *v, const char *check, enum found found, const char *text, const char *advice)
 {
@@ -42,7 +47,6 @@ static void note(struct visit *v, const char *check, enum found found, const cha
 
 	json_array_append_new(v->rows, json_pack("{s:s, s:s, s:o, s:s}", "check", check, "state", states[found], "text",
 	                                         json_slice(slice_of(text)), "advice", advice));
-	v->bad |= found == BAD;
 	v->c->found |= found != GOOD;
 }
 
@@ -72,21 +76,25 @@ static void look_at_home(struct visit *v)
 	struct stat st;
 
 	if (stat(home, &st)) {
-		notef(v, "home", BAD, "terracectl init or terracectl join makes it", "%s: %s", home, strerror(errno));
+		notef(v, "home", BAD, words(v, "terracectl init or terracectl join makes it",
+	      "用 terracectl init 或 terracectl join 建立"), "%s: %s", home, strerror(errno));
 		return;
 	}
 	if (st.st_mode & S_IRWXO)
-		notef(v, "home", WARN, "chmod o-rwx on the home", "%s: open to every user (mode %04o)", home, (unsigned int)st.st_mode & 07777u);
+		notef(v, "home", WARN, words(v, "chmod o-rwx on the home",
+	      "对节点目录执行 chmod o-rwx"), "%s: open to every user (mode %04o)", home, (unsigned int)st.st_mode & 07777u);
 	else
 		notef(v, "home", GOOD, "", "%s, uid %u, mode %04o", home, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777u);
 	int r = settings_read(home, &v->settings, &e);
-	judge(v, "settings", r, &e, SETTINGS_FILE " is in order", "correct the line named; terraced --check shows what is in force");
+	judge(v, "settings", r, &e, SETTINGS_FILE " is in order", words(v, "correct the line named; terraced --check shows what is in force",
+	      "更正所指的行；terraced --check 显示生效的配置"));
 	v->has_settings = !r;
 	if (r)
 		return;
 	r = identity_read(&v->settings, &v->identity, &e);
 	judge(v, "identity", r, &e, "keys, certificate and chain belong together",
-	      "run as the daemon's user; if keys are lost, ask the superior for a new invitation");
+	      words(v, "run as the daemon's user; if keys are lost, ask the superior for a new invitation",
+	      "请以后台程序的用户运行；密钥丢失时向上级索取新的邀请行"));
 	v->has_identity = !r;
 }
 
@@ -99,13 +107,16 @@ static void look_at_certificate(struct visit *v)
 
 	time_local(until * 1000, time);
 	if (chain_dates(&v->identity.chain, now_s, &e))
-		note(v, "certificate", BAD, e.text, "look at this machine's clock; else ask the superior for a new invitation and join again");
+		note(v, "certificate", BAD, e.text, words(v, "look at this machine's clock; else ask the superior for a new invitation and join again",
+	      "检查本机时钟；否则向上级索取新的邀请行并重新加入"));
 	else if (until - now_s < SOON_S)
-		notef(v, "certificate", WARN, "let the daemon reach its superior", "ends at %s", time);
+		notef(v, "certificate", WARN, words(v, "let the daemon reach its superior",
+	      "请让后台程序与上级保持联系"), "ends at %s", time);
 	else
 		notef(v, "certificate", GOOD, "", "valid until %s", time);
 	if (path && file_exists(path))
-		notef(v, "recovery key", WARN, "copy it to a stick, lock that away, and remove the file", "%s is still on this machine", path);
+		notef(v, "recovery key", WARN, words(v, "copy it to a stick, lock that away, and remove the file",
+	      "复制到 U 盘锁好，然后删除本机上的文件"), "%s is still on this machine", path);
 }
 
 static void look_at_space(struct visit *v)
@@ -115,7 +126,7 @@ static void look_at_space(struct visit *v)
 	if (statvfs(v->settings.database, &fs) && statvfs(v->c->home, &fs))
 		return;
 	unsigned long long mb = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
-	notef(v, "disk", mb < SPACE_MB ? WARN : GOOD, mb < SPACE_MB ? "make room; writing stops when the disk is full" : "",
+	notef(v, "disk", mb < SPACE_MB ? WARN : GOOD, mb < SPACE_MB ? words(v, "make room; writing stops when the disk is full", "请清理磁盘；磁盘写满后无法登记") : "",
 	      "%llu MB are free", mb);
 }
 
@@ -125,28 +136,32 @@ static void look_at_database(struct visit *v)
 	struct err e = { 0 };
 
 	if (!file_exists(v->settings.database)) {
-		notef(v, "database", WARN, "start the daemon; it makes the file", "%s: is not there yet", v->settings.database);
+		notef(v, "database", WARN, words(v, "start the daemon; it makes the file",
+	      "启动后台程序，它会建立该文件"), "%s: is not there yet", v->settings.database);
 		return;
 	}
 	int r = db_open(v->settings.database, DB_READ, &db, &e);
 	db_close(db);
-	judge(v, "database", r, &e, v->settings.database, "look at the file's owner and permissions; if it is damaged, restore a backup");
+	judge(v, "database", r, &e, v->settings.database, words(v, "look at the file's owner and permissions; if it is damaged, restore a backup",
+	      "检查文件属主和权限；如已损坏请恢复备份"));
 }
 
 /* ---- the daemon and its ports */
 
 static bool look_at_daemon(struct visit *v)
 {
-	static const char *const words[] = { "sync", "--status", "0" };
-	_cleanup_(free_pointer) char *path = path_join(v->c->home, HOME_CONTROL);
+	static const char *const asked[] = { "sync", "--status", "0" };
+	_cleanup_(free_pointer) char *path = path_join(v->c->home, HOME_CONTROL), *start = ctl_start(v->c), *advice = NULL;
 	_cleanup_(json_release) json_t *answer = NULL;
 	struct err e = { 0 };
-	int status, r = path ? control_ask(path, words, ARRAY_SIZE(words), 10000, &status, &answer, &e) : ERR_NOMEM;
+	int status, r = path ? control_ask(path, asked, ARRAY_SIZE(asked), 10000, &status, &answer, &e) : ERR_NOMEM;
+	const char *message = json_string_value(json_object_get(answer, "message"));
 
+	advice = text_printf("%s%s", words(v, "start it: ", "启动："), start ? start : "");
 	if (!r && status > 1)
-		notef(v, "daemon", BAD, "look into the journal", "%s", json_string_value(json_object_get(answer, "message")));
+		note(v, "daemon", BAD, message ? message : "", words(v, "look into the journal", "查看日志（journalctl）"));
 	else
-		judge(v, "daemon", r, &e, "runs and answers", "start it: terraced --home DIR, or systemctl start terraced@NAME");
+		judge(v, "daemon", r, &e, "runs and answers", advice ? advice : "");
 	return !r;
 }
 
@@ -191,7 +206,8 @@ static bool reach(struct visit *v, const char *check, const char *address, const
 	split_address(address, host, sizeof(host), port);
 	int r = getaddrinfo(host, port, &hints, &list);
 	if (r) {
-		notef(v, check, BAD, "correct the name, or this machine's DNS (/etc/resolv.conf)", "%s: %s", host, gai_strerror(r));
+		notef(v, check, BAD, words(v, "correct the name, or this machine's DNS (/etc/resolv.conf)",
+	      "更正主机名，或检查本机 DNS（/etc/resolv.conf）"), "%s: %s", host, gai_strerror(r));
 		return false;
 	}
 	for (struct addrinfo *a = list; a; a = a->ai_next)
@@ -218,7 +234,8 @@ static void look_at_port(struct visit *v, const char *check, const char *listen)
 		snprintf(address, sizeof(address), "[::1]:%s", listen + 5);
 	else
 		snprintf(address, sizeof(address), "%s", listen);
-	reach(v, check, address, "another program may hold the port; the daemon's log says why it does not listen");
+	reach(v, check, address, words(v, "another program may hold the port; the daemon's log says why it does not listen",
+	      "端口可能被其他程序占用；后台程序的日志说明原因"));
 }
 
 /* ---- the parent */
@@ -270,11 +287,13 @@ static void look_at_parent(struct visit *v)
 	for (char **url = v->settings.upstream_urls; *url; url++) {
 		const char *address = strncmp(*url, "https://", 8) ? *url : *url + 8;
 		struct err e = { 0 };
-		if (!proxy && !reach(v, "parent's address", address, "is the superior's daemon running? does a firewall stand between?"))
+		if (!proxy && !reach(v, "parent's address", address, words(v, "is the superior's daemon running? does a firewall stand between?",
+	      "上级的后台程序是否在运行？中间是否有防火墙？")))
 			continue;
 		int r = greet_parent(v, *url, &e);
 		judge(v, "parent's certificate", r, &e, "TLS, and the superior is the one that issued our certificate",
-		      "correct upstream's url; if the superior was made anew, ask for a new invitation and join again");
+		      words(v, "correct upstream's url; if the superior was made anew, ask for a new invitation and join again",
+	      "更正 upstream 的 url；上级若已重建，请索取新的邀请行并重新加入"));
 	}
 }
 

@@ -13,7 +13,6 @@
 
 #define LINE_DEFAULT "civil-affairs"
 #define LINE_MOST    8192
-#define SERVICE_HOME "/var/lib/terrace/"
 
 /* The folders above the home; the home itself is home_init's. */
 static int make_above(const char *home, struct err *err)
@@ -45,16 +44,6 @@ static bool has_settings(const char *home)
 	return path && file_exists(path);
 }
 
-/* How the daemon of this home is started. */
-static char *start_command(const struct ctl *c)
-{
-	const char *name = c->home + strlen(SERVICE_HOME);
-
-	if (!strncmp(c->home, SERVICE_HOME, strlen(SERVICE_HOME)) && *name && !strchr(name, '/') && file_exists("/run/systemd/system"))
-		return text_printf("systemctl enable --now terraced@%s", name);
-	return text_printf("terraced --home %s", c->home);
-}
-
 static int check_urls(const char *const *urls, struct err *err)
 {
 	int r = 0;
@@ -66,7 +55,7 @@ static int check_urls(const char *const *urls, struct err *err)
 
 static int say_made(struct ctl *c, const struct home_options *o, struct err *err)
 {
-	_cleanup_(free_pointer) char *next = start_command(c), *me = ctl_name(c);
+	_cleanup_(free_pointer) char *next = ctl_start(c), *me = ctl_name(c);
 	_cleanup_(json_release) json_t *document = NULL;
 	char unit[UNIT_TEXT_SIZE];
 
@@ -138,7 +127,7 @@ static int read_invitation(const char *word, struct invitation *ret, struct err 
 
 static int say_joined(struct ctl *c, const struct invitation *i, const struct home_joined *j, struct err *err)
 {
-	_cleanup_(free_pointer) char *next = start_command(c);
+	_cleanup_(free_pointer) char *next = ctl_start(c);
 	_cleanup_(json_release) json_t *document = NULL;
 	char unit[UNIT_TEXT_SIZE], parent[UNIT_TEXT_SIZE];
 

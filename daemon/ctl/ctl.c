@@ -12,7 +12,8 @@
 #include "base/text.h"
 #include "link/control.h"
 
-#define SOCKET "control.sock"
+#define SOCKET       "control.sock"
+#define SERVICE_HOME "/var/lib/terrace/"
 
 /* ---- options */
 
@@ -161,4 +162,13 @@ void ctl_note(const struct ctl *c, const char *english, const char *chinese, ...
 char *ctl_name(const struct ctl *c)
 {
 	return strcmp(c->home, CTL_HOME) ? text_printf("terracectl --home %s", c->home) : strdup("terracectl");
+}
+
+char *ctl_start(const struct ctl *c)
+{
+	size_t n = strlen(SERVICE_HOME);
+
+	if (!strncmp(c->home, SERVICE_HOME, n) && c->home[n] && !strchr(c->home + n, '/') && file_exists("/run/systemd/system"))
+		return text_printf("systemctl enable --now terraced@%s", c->home + n);
+	return text_printf("terraced --home %s", c->home);
 }

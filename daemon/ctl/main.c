@@ -36,7 +36,7 @@ static const struct command commands[] = {
 	{ "sync", cmd_sync, "[--wait SECONDS]",
 	  "seals now and contacts the superior; with --wait until everything is settled and applied",
 	  "立即封装并联系上级；--wait 等到全部归档和应用" },
-	{ "log", cmd_report, "[--unit U] [--kind K] [--since T]", "the sync log, a line an event", "同步日志" },
+	{ "log", cmd_report, "[--unit U] [--kind K] [--since T] [--csv]", "the sync log, a line an event", "同步日志" },
 	{ "why", cmd_report, "REGISTER KEY [--group G] | --unit U", "explains a row; explains why a unit is late",
 	  "解释一行数据的由来；解释某单位为何滞后" },
 	{ "conflicts list", cmd_report, "[--register R] [--unit U] [--since T] [--all]", "conflicts on record", "冲突记录" },

@@ -284,6 +284,14 @@ static bool fit(struct column *c, uint32_t n, size_t width)
 
 static void put_lines(const struct sheet *s, const json_t *object, size_t indent, int deep);
 
+/* The line, without the white space at its end. */
+static void end_line(struct buf *b)
+{
+	while (b->n && b->p[b->n - 1] == ' ')
+		b->n--;
+	buf_put_u8(b, '\n');
+}
+
 static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
 {
 	_cleanup_(buf_release) struct buf cell = { 0 };
@@ -304,7 +312,7 @@ static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
 		put_heading(&cell, c[k].key, s->chinese);
 		put_padded(s->b, buf_text(&cell), c[k].width, k + 1 == n);
 	}
-	buf_put_u8(s->b, '\n');
+	end_line(s->b);
 	json_array_foreach(rows, i, row) {
 		pad(s->b, indent);
 		for (uint32_t k = 0; k < n; k++) {
@@ -312,7 +320,7 @@ static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
 			put_cell(&cell, json_object_get(row, c[k].key), s->chinese, 0);
 			put_padded(s->b, buf_text(&cell), c[k].width, k + 1 == n);
 		}
-		buf_put_u8(s->b, '\n');
+		end_line(s->b);
 	}
 	return true;
 }

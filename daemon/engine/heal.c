@@ -4,6 +4,8 @@
  * were never used, with a hash that both can compute, so that no late copy of a segment fits any more. */
 #include "engine/contact.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 
 #define DOMAIN_HEAL "terrace heal 1"
@@ -62,9 +64,35 @@ int heal_begin(struct engine *e, struct link *l, const struct heal_numbers *n, s
 	return rc == 0 ? dirty_item(e->db, l->peer, ITEM_HEALED, n->number, err) : rc;
 }
 
+static void healing_name(uint64_t child, char ret[32])
+{
+	snprintf(ret, 32, "healing/%012llu", (unsigned long long)child);
+}
+
+bool heal_going_on(struct engine *e, uint64_t child)
+{
+	char name[32];
+
+	healing_name(child, name);
+	return meta_number(e->db, name, 0) != 0;
+}
+
+int heal_mark(struct engine *e, uint64_t child, bool going_on, struct err *err)
+{
+	char name[32];
+
+	if (!going_on && !heal_going_on(e, child))
+		return 0;
+	healing_name(child, name);
+	return meta_put_number(e->db, name, going_on, err);
+}
+
 int heal_restored(struct engine *e, struct err *err)
 {
 	int rc = link_unheal(e->db, UNIT_NONE, err);
+
+	for (uint32_t i = 0; i < e->nchildren && rc == 0; i++)
+		rc = heal_mark(e, e->children[i], true, err);
 
 	if (rc != 0)
 		return rc;

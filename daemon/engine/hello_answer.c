@@ -227,6 +227,8 @@ static int found_digest(struct judging *j, enum status_digest found, struct err 
 	} else if (found == STATUS_DIFFERS) {
 		return 0;                        /* the age of the alarm stays what it was */
 	}
+	if (found == STATUS_EQUAL && heal_mark(j->e, j->l.peer, false, err) != 0)
+		return db_code(err);
 	return link_digest_put(j->e->db, j->l.peer, found == STATUS_EQUAL ? "equal" : "differs", now_ms(j->e), err);
 }
 

@@ -80,6 +80,7 @@ static void begin(struct merging *m, struct engine *e, const struct arrival *fro
 	m->context = (struct rule_context){.unit = e->unit, .below = from->below, .whole_row = from->state || !from->below,
 	                                   .epochs = &e->epochs, .mode = ask_mode, .outdated = ask_outdated,
 	                                   .failing = ask_failing, .defaults = ask_defaults, .arg = m};
+	m->context.healing = from->below && heal_going_on(e, from->peer);
 }
 
 /* ---- one value */

@@ -350,7 +350,10 @@ static int alarm_refused(struct pushing *p, int rc, const struct err *err)
 {
 	struct err ignored = { 0 };
 
-	event(p->e, LOG_LEVEL_ERROR, "alarm", p->peer->unit, NULL, "%s: %s", err_name(rc), err->text);
+	if (rc == ERR_HEAL)                      /* mends itself with the hello that it asks for */
+		event(p->e, LOG_LEVEL_WARNING, "heal", p->peer->unit, NULL, "%s", err->text);
+	else
+		event(p->e, LOG_LEVEL_ERROR, "alarm", p->peer->unit, NULL, "%s: %s", err_name(rc), err->text);
 	if (rc != ERR_EQUIVOCATION && rc != ERR_GAP)
 		return rc;
 	/* The chain of a stream is broken: what the deltas do not bring, the heal brings as state. */

@@ -194,6 +194,25 @@ static int insert_groups(struct merging *m, struct merging_row *row, uint64_t un
 	return rc;
 }
 
+/* A row that this level may not make goes from the table, unless another row refers to it: then it stays, is not
+ * sealed, and is an issue for people. */
+static int take_out(struct merging *m, struct merging_row *row, struct err *err)
+{
+	struct err say = {0};
+	int rc = table_keys(m->e->table, m->reg, row->held.key, true, &say);
+
+	if (rc == 0)
+		return table_delete(m->e->table, m->reg, row->held.key, err);
+	if (rc != ERR_REFUSED) {
+		if (err != NULL)
+			*err = say;
+		return rc;
+	}
+	return issue_put(m->e->db, "not-allowed", m->reg->name, row->held.key_cell, UNIT_NONE,
+	                 "this level may not create the row, but another row refers to it / 本级无权新建该行，但有其他行引用它",
+	                 now_ms(m->e), err);
+}
+
 static int seal_insert(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
 {
 	const struct value *old = row->held.row->row.decision;
@@ -215,7 +234,7 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 			return ERR_NOMEM;
 		v->row_unit = unit;
 		rc = merging_record(m, row, v, old, "read-only", 0, "mode", "this level may not create rows / 本级无权新建", err);
-		return rc != 0 ? rc : table_delete(e->table, m->reg, row->held.key, err);
+		return rc != 0 ? rc : take_out(m, row, err);
 	}
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)

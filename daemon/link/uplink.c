@@ -416,7 +416,7 @@ static int64_t step(struct uplink *u)
 	if (!lane_busy(u->talk)) {
 		if ((hello && now - u->hello_ms >= HELLO_LEAST_MS) || (u->held_until && now >= u->held_until))
 			start_hello(u);
-		else if (push)
+		else if (push && !atomic_load(&u->hello_due))    /* certificates go up before the deltas of their authors */
 			start_push(u);
 	}
 	if (u->stage != JOINED)

@@ -48,10 +48,14 @@ void ctl_note(const struct ctl *c, const char *english, const char *chinese, ...
 const char *ctl_words(const struct ctl *c, const char *english, const char *chinese);
 /* "terracectl --home DIR", or without the option where the home is the usual one; owned by the caller. */
 char *ctl_name(const struct ctl *c);
+/* The command that starts this home's daemon; owned by the caller. */
+char *ctl_start(const struct ctl *c);
 
 /* table.c: the document as lines of text.  width: columns of the terminal, 0 = no limit. */
 void table_put(struct buf *b, const json_t *document, size_t width, bool chinese);
 
+/* The same as comma-separated values; ERR_USAGE where it is no list. */
+int csv_put(struct buf *b, const json_t *document, struct err *err);
 /* RFC 3339, UTC, seconds, as documents have it; 0 or -1. */
 int time_of(const char *text, int64_t *ret_ms);
 

@@ -153,6 +153,10 @@ int item_down(struct engine *e, uint64_t unit, enum item_kind kind, int64_t id, 
 void tree_time_hear(struct engine *e, int64_t at_s);
 /* All broadcasts kept become dirty for a child: a new one, or in a heal. */
 int broadcasts_down(struct engine *e, uint64_t child, struct err *err);
+/* Whether this node was restored and the digests of the link to the child have not agreed since (rule 1 then judges
+ * rulings by the rights of their base's author). */
+bool heal_going_on(struct engine *e, uint64_t child);
+int heal_mark(struct engine *e, uint64_t child, bool going_on, struct err *err);
 int heal_start(struct engine *e, uint64_t peer, const char *why, struct err *err);
 
 #endif

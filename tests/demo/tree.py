@@ -170,10 +170,9 @@ class Tree:
     def complain(self, text):
         print("\ndemo: " + text, file=sys.stderr)
         for node in self.nodes:
-            if os.path.exists(node.log):
-                with open(node.log, encoding="utf-8", errors="replace") as f:
-                    last = f.read().splitlines()[-3:]
-                print("--- %s, %s" % (node.name, node.log), *(self.alarms(node)[-6:] or last), sep="\n", file=sys.stderr)
+            found = self.alarms(node) if os.path.exists(node.log) else []
+            if found:
+                print("--- %s, %s" % (node.name, node.log), *found[-6:], sep="\n", file=sys.stderr)
 
     # ---- the end
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Decoder of Terrace segments, written from terrace-wire(7) alone; Python's standard library only.
 
-  decode.py [--exact] [--key HEX_OR_FILE] SEGMENT ...
+  decode.py [--exact] [--key HEX_OR_FILE] [--keys FILE] [--documents] SEGMENT ...
 
 A SEGMENT is a file of bytes, or of hexadecimal where its name ends in .hex.  Prints one JSON object a segment: header,
 hash, and the payload (or the body of a broadcast).  With --key (the author's 32-byte public key) the signature is
-checked first.  --exact writes texts and reals in hexadecimal and versions as their bytes.  Exit 1: something is wrong."""
+checked first; --keys names a JSON object of units' (twelve digits) lists of keys, also for broadcasts inside of states and
+for settled receipts: no key, or none that fits, is an error.  --documents decodes items and the payloads
+of broadcasts.  --exact writes texts and reals in hexadecimal and versions as their bytes.  Exit 1: something is wrong."""
 import argparse
 import datetime
-import hashlib
 import json
 import os
 import re
@@ -16,150 +17,10 @@ import struct
 import sys
 import zlib
 
-MASK = (1 << 64) - 1
-KINDS = {1: "delta", 2: "state", 3: "policy", 4: "activate", 5: "units", 6: "time", 7: "anchor", 8: "revoke", 9: "blob"}
-LEVELS = ("province", "prefecture", "county", "township", "village")
-SEGMENT_MOST = 16 << 20
+from basics import KINDS, SEGMENT_MOST, Malformed, Reader, blake2b, check_signature, need, text_of, unzigzag, wrap
+from documents import BROADCASTS, ITEMS, read_ident, read_version, shown
+
 ROW = None
-
-
-class Malformed(Exception):
-    pass
-
-
-def need(condition, what):
-    if not condition:
-        raise Malformed(what)
-
-
-# ---- signature: Ed25519, RFC 8032 section 5.1
-
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-
-
-def point_add(a, b):
-    e = (a[1] - a[0]) * (b[1] - b[0]) % P
-    f = (a[1] + a[0]) * (b[1] + b[0]) % P
-    g = 2 * a[3] * b[3] * D % P
-    h = 2 * a[2] * b[2] % P
-    x, y, z, t = f - e, h - g, h + g, f + e
-    return x * y % P, z * t % P, y * z % P, x * t % P
-
-
-def point_multiply(n, p):
-    q = (0, 1, 1, 0)
-    while n:
-        if n & 1:
-            q = point_add(q, p)
-        p = point_add(p, p)
-        n >>= 1
-    return q
-
-
-def point_of(data):
-    y = int.from_bytes(data, "little")
-    sign, y = y >> 255, y & (1 << 255) - 1
-    if y >= P:
-        return None
-    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
-    x = pow(square, (P + 3) // 8, P)
-    if x * x % P != square:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    if x * x % P != square or (x == 0 and sign):
-        return None
-    if x & 1 != sign:
-        x = P - x
-    return x, y, 1, x * y % P
-
-
-BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
-
-
-def verify(key, message, signature):
-    a, r = point_of(key), point_of(signature[:32])
-    s = int.from_bytes(signature[32:], "little")
-    if a is None or r is None or s >= L:
-        return False
-    h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
-    left, right = point_multiply(s, BASE), point_add(r, point_multiply(h, a))
-    return ((left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0)
-
-
-def blake2b(data):
-    return hashlib.blake2b(data, digest_size=32).digest()
-
-
-# ---- numbers and strings
-
-class Reader:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def left(self):
-        return len(self.data) - self.at
-
-    def take(self, n):
-        need(0 <= n <= self.left(), "cut")
-        self.at += n
-        return self.data[self.at - n:self.at]
-
-    def u8(self):
-        return self.take(1)[0]
-
-    def u32(self):
-        return int.from_bytes(self.take(4), "little")
-
-    def u64(self):
-        return int.from_bytes(self.take(8), "little")
-
-    def varint(self, most=MASK):
-        x = 0
-        for i in range(10):
-            byte = self.u8()
-            x |= (byte & 127) << 7 * i
-            if byte < 128:
-                need((byte > 0 or i == 0) and x <= MASK, "varint")
-                need(x <= most, "number too large")
-                return x
-        raise Malformed("varint")
-
-    def signed(self):
-        return unzigzag(self.varint())
-
-    def slice(self):
-        return self.take(self.varint())
-
-    def name(self):
-        s = self.slice()
-        need(1 <= len(s) <= 128 and 0 not in s, "name")
-        return text_of(s)
-
-    def unit(self, none=False):
-        x = self.varint(10**12 - 1)
-        need(x >= 10**10 or (none and x == 0), "unit")
-        return x
-
-    def many(self, count, one):
-        need(count <= self.left(), "count")
-        return [one() for _ in range(count)]
-
-
-def unzigzag(u):
-    return u >> 1 if u % 2 == 0 else -(u + 1 >> 1)
-
-
-def wrap(x):
-    x &= MASK
-    return x - (1 << 64) if x >> 63 else x
-
-
-def text_of(s):
-    try:
-        return s.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Malformed("not UTF-8") from None
 
 
 # ---- segment
@@ -243,90 +104,27 @@ def inflate(stored, codec, number, raw, context):
     return out
 
 
-def segment(data, key, exact):
+def segment(data, keys, exact, documents):
+    """keys: None, or a dict of units' keys; "*" holds those that may be anybody's."""
     r = Reader(data)
     n = r.varint(8192)
     head, signature = r.take(n), r.take(64)
     h, codec, number, stored_length, raw_length, context = read_header(head)
     stored = r.take(stored_length)
     need(r.left() == 0, "bytes behind the end")
-    if key is not None:
-        need(verify(key, b"terrace segment 1\0" + head + blake2b(stored), signature), "signature")
+    check_signature(keys, h["author"], b"terrace segment 1", head + blake2b(stored), signature)
     raw = inflate(stored, codec, number, raw_length, context)
     out = {"header": h, "hash": blake2b(data).hex()}
     if h["kind"] in ("delta", "state"):
-        out["payload"] = Payload(raw, exact).decode()
+        out["payload"] = Payload(raw, exact, keys, documents).decode()
+        need(len(out["payload"]["changes"]) == h["changes"], "changes of the header")
+    elif exact:
+        out["body"] = raw.hex()
     else:
-        out["body"] = raw.hex() if exact else raw.decode("utf-8", "backslashreplace")
+        read = BROADCASTS.get(h["kind"]) if documents else None
+        out["body"] = read(raw) if read else raw.decode("utf-8", "backslashreplace")
+        need(not documents or h["kind"] != "policy" or out["body"]["issuer"] == h["author"], "a policy of another issuer")
     return out
-
-
-# ---- versions
-
-def read_mark(r):
-    tick = r.varint(2**53 - 1)
-    need(tick > 0, "tick 0")
-    return [tick, r.u32()]
-
-
-def read_marks(r):
-    levels = r.u8()
-    need(levels < 32, "levels")
-    return {LEVELS[i]: read_mark(r) for i in range(5) if levels >> i & 1}
-
-
-def read_ident(r):
-    unit = r.unit(none=True)
-    return [unit] + read_mark(r) if unit else [0, 0, 0]
-
-
-def level_of(unit):
-    fields = (unit // 10**10, unit // 10**8 % 100, unit // 10**6 % 100, unit // 1000 % 1000, unit % 1000)
-    return LEVELS[max(i for i in range(5) if fields[i] or i == 0)]
-
-
-def read_saw(r, n):
-    out, life, marks = [], [0, 0, 0], {}
-    for _ in range(n):
-        same, group = r.u8(), r.slice()
-        need(same < 4 and 1 <= len(group) <= 63 and 0 not in group, "saw")
-        if not same & 1:
-            before, life = life, read_ident(r)
-            need(life != before, "saw: life repeated")
-        if not same & 2:
-            before, marks = marks, read_marks(r)
-            need(marks != before, "saw: marks repeated")
-        need(life[0], "saw: no life")
-        out.append({"group": text_of(group), "life": life, "marks": marks})
-    return out
-
-
-def read_version(data):
-    need(len(data) <= 4096, "version too long")
-    r, v = Reader(data), {}
-    flags = r.u8()
-    need(flags < 64, "flags of a version")
-    v["kind"] = "proposal" if flags & 1 else "decision"
-    v["ruling"], v["acting"] = bool(flags & 2), bool(flags & 4)
-    v["unit"] = r.unit()
-    v["marks"] = read_marks(r)
-    need(level_of(v["unit"]) in v["marks"], "a version without its author's mark")
-    v["policy"] = r.u64()
-    if flags & 8:
-        v["base"] = read_ident(r)
-        need(v["base"][0], "base")
-    if flags & 2:
-        v["asserts"] = read_marks(r)
-    if flags & 16:
-        actor = r.slice()
-        need(1 <= len(actor) <= 128, "actor")
-        v["actor"] = text_of(actor)
-    if flags & 32:
-        n = r.varint(64)
-        need(n > 0, "saw")
-        v["saw"] = read_saw(r, n)
-    need(r.left() == 0, "bytes behind a version")
-    return v
 
 
 # ---- streams
@@ -521,8 +319,8 @@ def read_cells(r, n, units):
 # ---- payload
 
 class Payload:
-    def __init__(self, raw, exact):
-        self.r, self.exact = Reader(raw), exact
+    def __init__(self, raw, exact, keys, documents):
+        self.r, self.exact, self.keys, self.documents = Reader(raw), exact, keys, documents
 
     def names(self):
         r = self.r
@@ -585,19 +383,7 @@ class Payload:
         return index
 
     def cell(self, c):
-        kind, value = c
-        if kind == "null":
-            return [kind]
-        if kind == "real" and self.exact:
-            return [kind, struct.pack("<d", value).hex()]
-        if kind in ("text", "blob"):
-            if kind == "blob" or self.exact:
-                return [kind, value.hex()]
-            try:
-                return [kind, value.decode("utf-8")]
-            except UnicodeDecodeError:
-                return ["text-hex", value.hex()]
-        return [kind, value]
+        return shown(c, self.exact)
 
     def decode(self):
         r = self.r
@@ -675,18 +461,34 @@ class Payload:
                 "columns": [group["columns"][c] for c in shape["columns"]],
                 "cells": [p["cells"][c] for c in shape["columns"]]}
 
+    def item(self, kind, body):
+        if kind == 1:
+            return ["broadcast", item_broadcast(body, self.keys)]
+        need(kind in ITEMS, "item of kind %d is refused" % kind)
+        name, read = ITEMS[kind]
+        return [name, read(body, self.keys)]
+
     def items(self):
         r, out = self.r, []
         for _ in range(r.varint(5000)):
             kind, body = r.varint(2**32 - 1), r.slice()
-            need(kind > 0 and (kind <= 5 or kind % 2 == 0), "item of kind %d must be understood" % kind)
-            if kind <= 5:
+            known = 1 <= kind <= 5 or kind == 7
+            need(kind > 0 and (known or kind % 2 == 0), "item of kind %d must be understood" % kind)
+            if known and self.documents:
+                out.append(self.item(kind, body))
+            elif known:
                 out.append([kind, body.hex()])
         while r.left():
             kind = r.varint()
             r.slice()
             need(kind % 2 == 0, "extension %d must be understood" % kind)
         return out
+
+
+def item_broadcast(data, keys):
+    out = segment(data, keys, False, True)
+    need(out["header"]["kind"] in ("policy", "activate", "units", "time", "anchor", "revoke"), "a broadcast of another kind")
+    return out
 
 
 def read_input(path):
@@ -696,18 +498,23 @@ def read_input(path):
 
 
 def main():
-    args = argparse.ArgumentParser(usage="decode.py [--exact] [--key HEX_OR_FILE] SEGMENT ...")
+    args = argparse.ArgumentParser(usage="decode.py [--exact] [--key HEX_OR_FILE] [--keys FILE] [--documents] SEGMENT ...")
     args.add_argument("--exact", action="store_true")
     args.add_argument("--key")
+    args.add_argument("--keys")
+    args.add_argument("--documents", action="store_true")
     args.add_argument("segments", nargs="+")
     args = args.parse_args()
-    key = None
+    keys = None
     if args.key:
-        key = bytes.fromhex(args.key) if re.fullmatch("[0-9a-f]{64}", args.key) else read_input(args.key)
+        keys = {"*": [bytes.fromhex(args.key) if re.fullmatch("[0-9a-f]{64}", args.key) else read_input(args.key)]}
+    if args.keys:
+        with open(args.keys, encoding="ascii") as f:
+            keys = {unit: [bytes.fromhex(k) for k in mine] for unit, mine in json.load(f).items()}
     status = 0
     for path in args.segments:
         try:
-            print(json.dumps(segment(read_input(path), key, args.exact), ensure_ascii=False))
+            print(json.dumps(segment(read_input(path), keys, args.exact, args.documents), ensure_ascii=False))
         except Malformed as e:
             print("%s: %s" % (path, e), file=sys.stderr)
             status = 1
