@@ -1,4 +1,4 @@
-/* What people order of a running daemon, and the reports. */
+/* What people order of a running daemon. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +8,6 @@
 #include "base/text.h"
 #include "core/unit.h"
 #include "ctl/ctl.h"
-#if __has_include("engine/report.h")
-#include "engine/report.h"
-#define HAS_REPORT 1
-#endif
 
 #define FILE_MOST (512u << 10)           /* with base64url within what the control socket takes */
 
@@ -150,7 +146,7 @@ int cmd_sync(struct ctl *c, struct err *err)
 		return r ? r : ctl_print(c, answer, err);
 	if (!wait[0])
 		ctl_say(c, "Sealed; the superior is being contacted.", "已封装，正在联系上级。");
-	else if (c->found)
+	else if (c->status)
 		ctl_say(c, "Not everything is settled and applied after %s s; terracectl why --unit says more.",
 		        "%s 秒后仍有未归档或未应用的内容；用 terracectl why --unit 查看原因。", wait[0]);
 	else
@@ -227,10 +223,11 @@ int cmd_quarantine_retry(struct ctl *c, struct err *err)
 		r = order(c, words, ARRAY_SIZE(words), &answer, err);
 	if (r)
 		return r;
-	c->found |= json_is_true(json_object_get(answer, "left"));
+	if (json_is_true(json_object_get(answer, "left")))
+		c->status = 1;
 	if (c->json)
 		return ctl_print(c, answer, err);
-	if (c->found)
+	if (c->status)
 		ctl_say(c, "Some changes still cannot be applied; terracectl quarantine list shows them.",
 		        "仍有变更无法应用；用 terracectl quarantine list 查看。");
 	else
@@ -251,46 +248,4 @@ int cmd_reconcile(struct ctl *c, struct err *err)
 	ctl_say(c, "%lld registers are compared with the record; the superior's digests are asked for now.",
 	        "已核对 %lld 个台账与记录；正在与上级比对摘要。", (long long)json_integer_value(json_object_get(answer, "registers")));
 	return 0;
-}
-
-/* ---- reports */
-
-#ifdef HAS_REPORT
-static int print_csv(const json_t *document, struct err *err)
-{
-	_cleanup_(buf_release) struct buf b = { 0 };
-	int r = csv_put(&b, document, err);
-
-	if (!r && fwrite(b.p, 1, b.n, stdout) != b.n)
-		r = err_set(err, ERR_IO, "standard output: cannot be written");
-	return r;
-}
-#endif
-
-int cmd_report(struct ctl *c, struct err *err)
-{
-#ifdef HAS_REPORT
-	_cleanup_(free_pointer) char *name = strdup(c->command);
-	_cleanup_(json_release) json_t *document = NULL;
-	const char *words[CTL_WORDS + 2];
-	uint32_t n = 0;
-	bool csv = false;
-	int status = 0;
-	char *at = NULL;
-
-	for (char *word = name ? strtok_r(name, " ", &at) : NULL; word; word = strtok_r(NULL, " ", &at))
-		words[n++] = word;
-	for (uint32_t i = 0; i < c->argc; i++)
-		if (!strcmp(c->argv[i], "--csv"))
-			csv = true;
-		else
-			words[n++] = c->argv[i];
-	int r = report_run(c->home, words, n, &document, &status, err);
-	if (r)
-		return r;
-	c->found |= status == 1;
-	return csv ? print_csv(document, err) : ctl_print(c, document, err);
-#else
-	return err_set(err, ERR_USAGE, "%s: this build has no reports", c->command);
-#endif
 }

@@ -47,7 +47,8 @@ static void note(struct visit *v, const char *check, enum found found, const cha
 
 	json_array_append_new(v->rows, json_pack("{s:s, s:s, s:o, s:s}", "check", check, "state", states[found], "text",
 	                                         json_slice(slice_of(text)), "advice", advice));
-	v->c->found |= found != GOOD;
+	if (found != GOOD)
+		v->c->status = 1;
 }
 
 static void __attribute__((format(printf, 5, 6))) notef(struct visit *v, const char *check, enum found found,
@@ -316,7 +317,7 @@ int cmd_doctor(struct ctl *c, struct err *err)
 			look_at_parent(&v);
 		r = ctl_print(c, v.rows, err);
 	}
-	if (!r && !c->found)
+	if (!r && !c->status)
 		ctl_say(c, "Everything is in order.", "一切正常。");
 	if (v.has_identity)
 		identity_release(&v.identity);

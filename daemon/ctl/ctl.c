@@ -95,7 +95,7 @@ int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int w
 		const char *message = json_string_value(json_object_get(answer, "message"));
 		return err_set(err, code ? err_from_name(code) : ERR_REFUSED, "%s", message ? message : "the daemon refuses without a word");
 	}
-	c->found |= status == 1;
+	c->status = MAX(c->status, status);
 	*ret = TAKE(answer);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "core/sign.h"
 #include "ctl/ctl.h"
+#include "engine/report.h"
 
 struct command {
 	const char *name;                /* one word or two */
@@ -42,7 +43,9 @@ static const struct command commands[] = {
 	{ "conflicts list", cmd_report, "[--register R] [--unit U] [--since T] [--all]", "conflicts on record", "冲突记录" },
 	{ "conflicts show", cmd_report, "ID", "one conflict, both values and the rule", "一条冲突的详情" },
 	{ "conflicts close", cmd_conflicts_close, "ID --note TEXT", "closes a conflict with a note", "办结冲突并写明说明" },
-	{ "issues list", cmd_report, "[--register R] [--all]", "findings for people", "待人工处理的问题" },
+	{ "returns list", cmd_report, "[--register R] [--unit U] [--since T] [--all]", "what superiors sent back", "上级退回的内容" },
+	{ "returns show", cmd_report, "ID", "one of them, with the reason", "一条退回的详情和原因" },
+	{ "issues list", cmd_report, "[--register R] [--unit U] [--since T] [--all]", "findings for people", "待人工处理的问题" },
 	{ "issues show", cmd_report, "ID", "one of them", "一条问题的详情" },
 	{ "issues close", cmd_issues_close, "ID --note TEXT", "closes it with a note", "办结问题并写明说明" },
 	{ "quarantine list", cmd_report, "", "changes that the table does not take yet", "隔离区中的变更" },
@@ -55,8 +58,13 @@ static const struct command commands[] = {
 	{ "units list", cmd_report, "", "the units of the tree", "列出单位" },
 	{ "peers", cmd_report, "", "enrolled descendants", "已加入的下级" },
 	{ "verify", cmd_report, "[--deep]", "chains, signatures, digests, the database", "核验证书链、签名、摘要和数据库" },
+	{ "segment list", cmd_report, "[--author U]", "the signed segments kept here", "本节点保存的签名数据段" },
+	{ "segment dump", cmd_report, "ID", "one segment, as text", "以文本显示一个数据段" },
+	{ "segment verify", cmd_report, "FILE", "checks a segment's signature and chain", "核验数据段的签名和证书链" },
 	{ "doctor", cmd_doctor, "", "checks the installation and says what to do", "检查安装并给出处理办法" },
 };
+
+static const struct command report = { "", cmd_report, "...", "", "" };       /* one that the table does not list */
 
 static const struct command *find(const struct ctl *c, uint32_t *ret_own)
 {
@@ -188,12 +196,13 @@ static int run(struct ctl *c, struct err *err)
 
 	if (!k)
 		k = find_list(c);
+	if (!k && report_has(c->words, c->nwords))
+		k = &report;
 	if (!k && c->nwords == 0)
 		return err_set(err, ERR_USAGE, "no command; terracectl --help lists them");
 	if (!k)
 		return err_set(err, ERR_USAGE, "%s%s%s: no such command; terracectl --help lists them", c->words[0],
 		               c->nwords > 1 ? " " : "", c->nwords > 1 ? c->words[1] : "");
-	c->command = k->name;
 	for (uint32_t i = own; i < c->nwords; i++)
 		c->argv[c->argc++] = c->words[i];
 	int r = k->run(c, err);
@@ -228,7 +237,7 @@ int main(int argc, char **argv)
 	if (!r && fflush(stdout))
 		r = err_set(&e, ERR_IO, "standard output: cannot be written");
 	if (!r)
-		return c.found ? 1 : 0;
+		return c.status;
 	fprintf(stderr, "terracectl: %s\n", e.text);
 	return err_exit(e.code ? e.code : r);
 }

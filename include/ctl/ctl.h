@@ -16,10 +16,9 @@ struct ctl {
 	bool json, chinese;
 	const char *const *words;        /* the whole command as given, without the global options */
 	uint32_t nwords;
-	const char *command;             /* the command's name: one word or two */
 	const char *argv[CTL_WORDS + 1]; /* what stands behind the command's name; NULL-terminated */
 	uint32_t argc;
-	bool found;                      /* exit status 1: done, and something was found */
+	int status;                      /* of the program where no error comes: 1 = something was found, 5 = not authentic */
 };
 
 /* An option of a command: `--name VALUE`, `--name=VALUE`, or `--name` where flag is set. */
@@ -33,7 +32,7 @@ struct ctl_option {
 int ctl_options(struct ctl *c, const struct ctl_option *options, uint32_t n, uint32_t least, uint32_t most,
                 struct err *err);
 
-/* Gives the words to the daemon of c->home.  Sets c->found on exit status 1; the daemon's refusal is an error. */
+/* Gives the words to the daemon of c->home.  Raises c->status to 1 where the daemon says so; the daemon's refusal is an error. */
 int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **ret, struct err *err);
 int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err);
 

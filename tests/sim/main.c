@@ -1,4 +1,4 @@
-/* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--verbose]: the seed decides all. */
+/* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--verbose] [--keep FOLDER]: the seed decides all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +127,7 @@ static void write_something(struct sim_tree *t, int node)
 		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
 }
 
-static int history(uint64_t seed, bool verbose, bool restores)
+static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
 {
 	struct sim_random r = {seed * 7919 + 17};
 	uint64_t units[SIM_NODES];
@@ -143,6 +143,7 @@ static int history(uint64_t seed, bool verbose, bool restores)
 		return 1;
 	}
 	t->verbose = verbose;
+	t->keep = keep;
 	t->keys = sim_chance(&r, 0.5);
 	t->random = r;
 	t->loss = sim_chance(&r, 0.5) ? 0.2 : 0;
@@ -200,6 +201,7 @@ int main(int argc, char **argv)
 {
 	uint64_t seeds = 50, from = 1, failed = 0;
 	bool verbose = false, restores = true;
+	const char *keep = NULL;
 	struct err err = {0};
 
 	for (int i = 1; i < argc; i++) {
@@ -210,12 +212,14 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
 			from = strtoull(argv[++i], NULL, 10);
 			seeds = 1;
-		} else if (strcmp(argv[i], "--verbose") == 0)
+		} else if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc)
+			keep = argv[++i];
+		else if (strcmp(argv[i], "--verbose") == 0)
 			verbose = true;
 		else if (strcmp(argv[i], "--no-restores") == 0)
 			restores = false;
 		else {
-			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--no-restores] [--verbose]\n");
+			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--no-restores] [--verbose] [--keep FOLDER]\n");
 			return 2;
 		}
 	}
@@ -224,7 +228,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
-		failed += (uint64_t)history(s, verbose, restores);
+		failed += (uint64_t)history(s, verbose, restores, keep);
 	printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed), (unsigned long long)failed);
 	return failed != 0;
 }

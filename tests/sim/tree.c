@@ -187,6 +187,13 @@ void sim_close(struct sim_tree *t)
 		node_close(&t->nodes[i]);
 		identity_release(&t->nodes[i].id);
 	}
+	if (t->keep != NULL) {
+		char command[600];
+
+		snprintf(command, sizeof command, "cp %s/*.db %s", t->folder, t->keep);
+		if (system(command) != 0)
+			fprintf(stderr, "sim: %s\n", command);
+	}
 	snprintf(sweep, sizeof sweep, "rm -rf %s", t->folder);
 	if (system(sweep) != 0)
 		fprintf(stderr, "sim: %s stays\n", t->folder);
@@ -277,6 +284,22 @@ static void trouble(struct sim_tree *t, const struct sim_node *n, const char *wh
 		sim_fail(t, "%012llu: %s: %s: %s", (unsigned long long)n->unit, what, err_name(rc), err->text);
 }
 
+/* keep/000017.feed */
+static void keep(struct sim_tree *t, const char *what, const struct buf *body)
+{
+	char path[600];
+	FILE *f;
+
+	if (t->keep == NULL)
+		return;
+	snprintf(path, sizeof path, "%s/%06d.%s", t->keep, t->kept++, what);
+	f = fopen(path, "wb");
+	if (f == NULL || fwrite(body->p, 1, body->n, f) != body->n)
+		sim_fail(t, "%s: cannot be written", path);
+	if (f != NULL)
+		fclose(f);
+}
+
 static bool hello(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 {
 	_cleanup_(buf_release) struct buf body = {0}, answer = {0};
@@ -285,6 +308,7 @@ static bool hello(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	int rc = engine_hello_make(n->e, &body, &err);
 
 	trouble(t, n, "hello make", rc, &err);
+	keep(t, "hello", &body);
 	for (int k = 0; rc == 0 && k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
 		buf_clear(&answer);
 		rc = engine_hello_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
@@ -292,6 +316,7 @@ static bool hello(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	}
 	if (rc != 0 || sim_chance(&t->random, t->loss))
 		return false;
+	keep(t, "welcome", &answer);
 	rc = engine_hello_take(n->e, buf_slice(&answer), &orders, &err);
 	trouble(t, n, "hello take", rc, &err);
 	n->hello = rc != 0 || orders.again;
@@ -307,6 +332,7 @@ static bool push(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	trouble(t, n, "push make", rc, &err);
 	if (rc != 0 || body.n == 0)
 		return false;
+	keep(t, "push", &body);
 	for (int k = 0; k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
 		buf_clear(&answer);
 		code = engine_push_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
@@ -318,6 +344,7 @@ static bool push(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 		n->hello = true;
 	if (code != 0 && code != ERR_GAP && code != ERR_HEAL)
 		return false;
+	keep(t, "pushed", &answer);
 	rc = engine_push_take(n->e, code == 0 ? 200 : 409, buf_slice(&answer), &err);
 	trouble(t, n, "push take", rc, &err);
 	return rc == 0 && code == 0;
@@ -341,6 +368,7 @@ static bool feed(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 		n->hello = true;
 	if (rc != 0 || body.n == 0 || sim_chance(&t->random, t->loss))
 		return false;
+	keep(t, "feed", &body);
 	rc = engine_feed_take(n->e, buf_slice(&body), &err);
 	trouble(t, n, "feed take", rc, &err);
 	if (rc == ERR_HEAL || rc == ERR_GAP)
@@ -551,6 +579,9 @@ void sim_check(struct sim_tree *t)
 		check_digests(t, n, &t->nodes[n->parent], "r");
 		check_digests(t, n, &t->nodes[n->parent], "c");
 		if (number(n->app, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
-			sim_fail(t, "%012llu: a foreign key is broken", (unsigned long long)n->unit);
+			sim_fail(t, "%012llu: %d foreign keys are broken, first of row %d", (unsigned long long)n->unit,
+			         number(n->app, "SELECT count(*) FROM pragma_foreign_key_check"),
+			         number(n->app, "SELECT substr(c.k, 2) * 100 + substr(c.parent, 2) FROM pragma_foreign_key_check f JOIN c ON "
+			                "c.rowid = f.rowid"));
 	}
 }

@@ -40,6 +40,8 @@ struct sim_tree {
 	double loss, twice;              /* chance that an answer is lost, that a request comes twice */
 	char failure[1000];
 	bool verbose;
+	const char *keep;                /* a folder where the bodies of the links and the databases stay, or NULL */
+	int kept;
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 };
 

@@ -1,0 +1,423 @@
+/* Report: conflicts, returns, proposals, issues, quarantine. */
+#include "engine/report_inside.h"
+
+#include <string.h>
+
+/* ---- values */
+
+/* The line of JSON that a value's text is; what does not read back stands as text. */
+static json_t *json_values(const char *text)
+{
+	json_t *j = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+
+	return j != NULL ? j : json_words(text);
+}
+
+/* Its version, without its cells. */
+static int stored_version(struct report *r, const char *reg, struct slice stored, struct value *ret)
+{
+	const struct reg none = { .name = reg };
+	struct err ignored;
+
+	*ret = (struct value){ .group = GROUP_ROW };
+	return stored.n > 0 ? value_load(stored, &none, &r->arena, ret, &ignored) : ERR_NOT_FOUND;
+}
+
+/* {level, unit, epoch, tick, values}; null where there is no such value. */
+static json_t *side_json(struct report *r, const char *reg, struct slice stored, const char *text, struct ident otherwise)
+{
+	struct ident who = otherwise;
+	struct value v;
+	json_t *j;
+
+	if (stored_version(r, reg, stored, &v) == 0)
+		who = version_ident(v.v);
+	if (who.unit == UNIT_NONE && text == NULL)
+		return json_null();
+	j = who.unit != UNIT_NONE ? json_ident(who) : json_object();
+	put(j, "values", json_values(text));
+	return j;
+}
+
+/* What the losing value was written over. */
+static json_t *base_json(struct report *r, const struct record *rec)
+{
+	struct value v;
+
+	if (rec->base.n > 0 || rec->base_text != NULL)
+		return side_json(r, rec->reg, rec->base, rec->base_text, (struct ident){ 0 });
+	return stored_version(r, rec->reg, rec->lost_value, &v) == 0 ? json_ident(v.v->base) : json_null();
+}
+
+/* ---- records */
+
+static json_t *conflict_json(struct report *r, const struct record *rec)
+{
+	json_t *j = json_object();
+
+	put(j, "id", json_integer(rec->id));
+	put(j, "at", json_time(rec->at_ms));
+	put(j, "kind", json_words(rec->kind));
+	put(j, "register", json_words(rec->reg));
+	put(j, "key", json_key(r, report_reg(r, rec->reg), rec->key));
+	put(j, "group", json_words(rec->group));
+	put(j, "kept", side_json(r, rec->reg, rec->kept, rec->kept_text, (struct ident){ 0 }));
+	put(j, "lost", side_json(r, rec->reg, rec->lost_value, rec->lost_text, rec->lost));
+	put(j, "base", base_json(r, rec));
+	put(j, "rule", json_integer(rec->rule));
+	put(j, "policy", json_list(r, rec->policy));
+	put(j, "state", json_words(rec->state));
+	return j;
+}
+
+static void record_more(struct report *r, const struct record *rec, json_t *j)
+{
+	(void)r;
+	put(j, "unit", json_unit(rec->unit));
+	put(j, "why", json_words(rec->why));
+	put(j, "say", json_words(rec->say));
+	put(j, "decided_by", json_who(rec->decider));
+	put(j, "tree_time", json_time(rec->tree_s * 1000));
+	put(j, "vouched", json_boolean(rec->vouched));
+	put(j, "note", json_words(rec->note));
+	put(j, "actor", json_words(rec->actor));
+}
+
+static json_t *return_json(struct report *r, const struct record *rec)
+{
+	json_t *j = json_object();
+
+	put(j, "id", json_integer(rec->id));
+	put(j, "register", json_words(rec->reg));
+	put(j, "key", json_key(r, report_reg(r, rec->reg), rec->key));
+	put(j, "group", json_words(rec->group));
+	put(j, "by", json_who(rec->decider));
+	put(j, "reason", json_words(rec->say != NULL && *rec->say != '\0' ? rec->say : rec->why != NULL ? rec->why : rec->kind));
+	put(j, "at", json_time(rec->at_ms));
+	return j;
+}
+
+static int conflict_line(void *arg, const struct record *rec)
+{
+	struct report *r = arg;
+
+	json_array_append_new(r->ret, conflict_json(r, rec));
+	r->found |= rec->state != NULL && strcmp(rec->state, "open") == 0;
+	return 0;
+}
+
+static int return_line(void *arg, const struct record *rec)
+{
+	struct report *r = arg;
+
+	json_array_append_new(r->ret, return_json(r, rec));
+	r->found |= rec->state != NULL && strcmp(rec->state, "open") == 0;
+	return 0;
+}
+
+static int conflict_whole(void *arg, const struct record *rec)
+{
+	struct report *r = arg;
+
+	r->ret = conflict_json(r, rec);
+	record_more(r, rec, r->ret);
+	return 1;
+}
+
+static int return_whole(void *arg, const struct record *rec)
+{
+	struct report *r = arg;
+
+	r->ret = return_json(r, rec);
+	put(r->ret, "kind", json_words(rec->kind));
+	put(r->ret, "kept", side_json(r, rec->reg, rec->kept, rec->kept_text, (struct ident){ 0 }));
+	put(r->ret, "lost", side_json(r, rec->reg, rec->lost_value, rec->lost_text, rec->lost));
+	put(r->ret, "base", base_json(r, rec));
+	put(r->ret, "rule", json_integer(rec->rule));
+	put(r->ret, "policy", json_list(r, rec->policy));
+	put(r->ret, "state", json_words(rec->state));
+	record_more(r, rec, r->ret);
+	return 1;
+}
+
+static int records(struct report *r, enum record_class class, int (*fn)(void *arg, const struct record *rec), struct err *err)
+{
+	int rc = report_catalog(r, err);
+
+	r->filter.records = class;
+	r->ret = json_array();
+	return rc == 0 ? report_records(r->db, &r->filter, fn, r, err) : rc;
+}
+
+static int record_one(struct report *r, enum record_class class, int (*fn)(void *arg, const struct record *rec), struct err *err)
+{
+	int rc = report_id(r, err);
+
+	if (rc == 0)
+		rc = report_catalog(r, err);
+	r->filter.records = class;
+	if (rc == 0)
+		rc = report_records(r->db, &r->filter, fn, r, err);
+	if (rc == 0 && r->ret == NULL)
+		rc = err_set(err, ERR_NOT_FOUND, "there is no %s %s", class == RECORDS_CONFLICTS ? "conflict" : "return", r->words[0]);
+	return rc;
+}
+
+int report_conflicts_list(struct report *r, struct err *err)
+{
+	return records(r, RECORDS_CONFLICTS, conflict_line, err);
+}
+
+int report_conflicts_show(struct report *r, struct err *err)
+{
+	return record_one(r, RECORDS_CONFLICTS, conflict_whole, err);
+}
+
+int report_returns_list(struct report *r, struct err *err)
+{
+	return records(r, RECORDS_RETURNS, return_line, err);
+}
+
+int report_returns_show(struct report *r, struct err *err)
+{
+	return record_one(r, RECORDS_RETURNS, return_whole, err);
+}
+
+int report_row_records(struct report *r, json_t **ret, struct err *err)
+{
+	json_t *kept = r->ret;
+	int found = r->found, rc = records(r, RECORDS_ANY, conflict_line, err);
+
+	*ret = r->ret;
+	r->ret = kept;
+	r->found = found;
+	return rc;
+}
+
+/* ---- proposals */
+
+struct proposing {
+	struct report *r;
+	struct state *state;
+	struct table *table;
+	struct err *err;
+	bool whole;
+	int rc;
+};
+
+/* What stands where the proposal wants to go, and the unit of its row. */
+static int standing_put(struct proposing *p, struct reg *reg, const struct proposal *one, const char *name, json_t *j,
+                        uint64_t *ret_unit)
+{
+	const struct life_state *life;
+	const struct value *v = NULL;
+	struct arena *a = &p->r->arena;
+	struct key key = { 0 };
+	struct held h;
+	int rc = key_from_column(cell_copy(a, one->key), reg->nkey, a, &key, p->err);
+
+	if (rc == 0)
+		rc = state_load(p->state, reg, key, a, &h, p->err);
+	if (rc == 0)
+		rc = held_cells(p->table, &h, a, p->err);
+	if (rc != 0)
+		return rc;
+	*ret_unit = h.row->row.decision != NULL ? h.row->row.decision->row_unit : h.unit;
+	life = row_current(h.row);
+	if (one->group == GROUP_ROW)
+		v = h.row->row.decision;
+	else if (life != NULL && one->group < h.row->ngroups)
+		v = life->groups[one->group].decision;
+	put(j, name, report_value(p->r, reg, v));
+	return 0;
+}
+
+json_t *report_value(struct report *r, const struct reg *reg, const struct value *v)
+{
+	_cleanup_(buf_release) struct buf text = { 0 };
+	json_t *j;
+
+	(void)r;
+	if (v == NULL)
+		return json_null();
+	value_text(&text, reg, v);
+	j = json_ident(version_ident(v->v));
+	put(j, "values", json_values(buf_text(&text)));
+	return j;
+}
+
+/* The filters of `list`; of what has no time none is asked. */
+static bool proposal_wanted(const struct report *r, const struct reg *reg, const struct proposal *p, uint64_t row_unit)
+{
+	const struct report_filter *f = &r->filter;
+
+	if (f->id != 0)
+		return f->id == p->id;
+	if (f->reg != NULL && (reg == NULL || report_reg((struct report *)(uintptr_t)r, f->reg) != reg))
+		return false;
+	return f->unit == UNIT_NONE || unit_contains(f->unit, p->unit) || unit_contains(f->unit, row_unit);
+}
+
+static int proposal_line(void *arg, const struct proposal *one)
+{
+	struct proposing *p = arg;
+	struct report *r = p->r;
+	struct reg *reg = catalog_number(r->catalog, one->reg);
+	_cleanup_(json_release) json_t *j = json_object();
+	uint64_t row_unit = UNIT_NONE;
+	struct value v;
+	json_t *from;
+	const char *group = one->group == GROUP_ROW ? "row" :
+	                    reg != NULL && one->group < reg->ngroups && reg->groups[one->group] != NULL ?
+	                    reg->groups[one->group]->name : NULL;
+
+	put(j, "id", json_integer(one->id));
+	put(j, "register", json_words(reg != NULL ? reg->name : NULL));
+	put(j, "key", json_key(r, reg, one->key));
+	put(j, "group", json_words(group));
+	put(j, "from", from = json_who(one->unit));
+	put(j, "values", json_values(one->text));
+	put(j, "standing", json_null());
+	if (reg != NULL && (p->rc = standing_put(p, reg, one, "standing", j, &row_unit)) != 0)
+		return 1;
+	put(j, "reason", json_null());
+	put(j, "state", json_string("open"));
+	if (!proposal_wanted(r, reg, one, row_unit))
+		return 0;
+	r->found = 1;
+	if (!p->whole) {
+		json_array_append(r->ret, j);
+		return 0;
+	}
+	put(j, "unit", json_unit(row_unit));
+	if (stored_version(r, reg != NULL ? reg->name : "", one->value, &v) == 0) {
+		put(from, "epoch", json_count(version_mark(v.v).epoch));
+		put(from, "tick", json_count(version_mark(v.v).tick));
+		put(j, "base", json_ident(v.v->base));
+		put(j, "policy", json_list(r, v.v->policy));
+		put(j, "actor", v.v->actor.n > 0 ? json_slice(v.v->actor) : json_null());
+	}
+	r->ret = TAKE(j);
+	return 1;
+}
+
+static int proposals(struct report *r, bool whole, struct err *err)
+{
+	struct proposing p = { .r = r, .whole = whole, .err = err };
+	int rc = report_catalog(r, err);
+
+	if (rc == 0)
+		rc = state_open(r->db, &p.state, err);
+	if (rc == 0)
+		rc = table_open(r->db, &p.table, err);
+	if (rc == 0)
+		rc = report_proposals(r->db, proposal_line, &p, err);
+	if (p.table != NULL)
+		table_close(p.table);
+	if (p.state != NULL)
+		state_close(p.state);
+	return rc != 0 ? rc : p.rc;
+}
+
+int report_proposals_list(struct report *r, struct err *err)
+{
+	r->ret = json_array();
+	return proposals(r, false, err);
+}
+
+int report_proposals_show(struct report *r, struct err *err)
+{
+	int rc = report_id(r, err);
+
+	if (rc == 0)
+		rc = proposals(r, true, err);
+	r->found = 0;
+	if (rc == 0 && r->ret == NULL)
+		rc = err_set(err, ERR_NOT_FOUND, "there is no open proposal %s", r->words[0]);
+	return rc;
+}
+
+/* ---- issues */
+
+static json_t *issue_json(struct report *r, const struct issue *i)
+{
+	json_t *j = json_object();
+
+	put(j, "id", json_integer(i->id));
+	put(j, "kind", json_words(i->kind));
+	put(j, "register", json_words(i->reg));
+	put(j, "key", json_key(r, report_reg(r, i->reg), i->key));
+	put(j, "unit", json_unit(i->unit));
+	put(j, "text", json_words(i->text));
+	put(j, "since", json_time(i->since_ms));
+	put(j, "state", json_words(i->state));
+	put(j, "note", json_words(i->note));
+	put(j, "actor", json_words(i->actor));
+	return j;
+}
+
+static int issue_line(void *arg, const struct issue *i)
+{
+	struct report *r = arg;
+
+	json_array_append_new(r->ret, issue_json(r, i));
+	r->found |= i->state != NULL && strcmp(i->state, "open") == 0;
+	return 0;
+}
+
+static int issue_whole(void *arg, const struct issue *i)
+{
+	struct report *r = arg;
+
+	r->ret = issue_json(r, i);
+	return 1;
+}
+
+int report_issues_list(struct report *r, struct err *err)
+{
+	int rc = report_catalog(r, err);
+
+	r->ret = json_array();
+	return rc == 0 ? report_issues(r->db, &r->filter, issue_line, r, err) : rc;
+}
+
+int report_issues_show(struct report *r, struct err *err)
+{
+	int rc = report_id(r, err);
+
+	if (rc == 0)
+		rc = report_catalog(r, err);
+	if (rc == 0)
+		rc = report_issues(r->db, &r->filter, issue_whole, r, err);
+	if (rc == 0 && r->ret == NULL)
+		rc = err_set(err, ERR_NOT_FOUND, "there is no issue %s", r->words[0]);
+	return rc;
+}
+
+/* ---- quarantine */
+
+static int waiting_line(void *arg, const struct waiting_row *w)
+{
+	struct report *r = arg;
+	struct reg *reg = catalog_number(r->catalog, w->reg);
+	json_t *j = json_object();
+
+	put(j, "id", json_integer(w->id));
+	put(j, "register", json_words(reg != NULL ? reg->name : NULL));
+	put(j, "key", json_key(r, reg, w->key));
+	put(j, "alive", json_boolean(w->alive));
+	put(j, "why", json_words(w->why));
+	put(j, "since", json_time(w->since_ms));
+	put(j, "tries", json_integer(w->tries));
+	json_array_append_new(r->ret, j);
+	r->found = 1;
+	return 0;
+}
+
+int report_quarantine_list(struct report *r, struct err *err)
+{
+	int rc = report_catalog(r, err);
+
+	r->ret = json_array();
+	return rc == 0 ? report_quarantine(r->db, waiting_line, r, err) : rc;
+}
