@@ -1,0 +1,171 @@
+"""Bodies of the link of terrace-wire(7), written from the page alone: hello, segments, feed, receipts, needs."""
+import base64
+
+from basics import Reader, blake2b, check_signature, need, text_of
+from documents import LEVELS, read_cell, read_mark, shown, whole
+
+ORDERS = {1: "heal", 2: "wait", 4: "twin", 8: "hold", 16: "healed", 32: "restored"}
+COUNTS = ("taken", "taken over", "kept", "diverted", "refused", "aside", "old", "passed", "asked", "quarantined")
+
+
+def form(r):
+    need(r.u8() == 1, "format of a body")
+
+
+def slice_text(r):
+    return text_of(r.slice())
+
+
+def head(r):
+    return r.take(32).hex()
+
+
+def marks(r):
+    levels = r.u8()
+    need(levels < 32, "levels")
+    return {LEVELS[i]: read_mark(r) for i in range(5) if levels >> i & 1}
+
+
+def needs(r):
+    def one():
+        register = r.name()
+        return [register, [shown(read_cell(r), False) for _ in range(r.varint(1000))]]
+    return r.many(r.varint(10000), one)
+
+
+@whole
+def receipt(r, keys):
+    form(r)
+    out = {"signer": r.unit(), "tree_s": r.signed()}
+    out["lines"] = r.many(r.varint(64), lambda: {
+        "author": r.unit(), "stream": r.varint(), "position": r.varint(2**53 - 1), "hash": head(r)})
+    message = r.data[:r.at]
+    check_signature(keys, out["signer"], b"terrace receipt 1", message, r.take(64))
+    return out
+
+
+@whole
+def status(r):
+    form(r)
+    out = {"unit": r.unit(), "name": slice_text(r), "as_of_ms": r.signed(), "contact_ms": r.signed(), "epoch": r.u32()}
+    for name in ("sealed", "applied", "settled", "pending_segments", "pending_bytes"):
+        out[name] = r.varint()
+    out["oldest_ms"] = r.signed()
+    for name in ("quarantine", "conflicts", "proposals", "returns", "issues"):
+        out[name] = r.varint()
+    out["digest"], out["digest_ms"] = r.u8(), r.signed()
+    need(out["digest"] < 3, "digest")
+    out["policies"] = r.many(r.varint(64), lambda: [r.unit(), r.varint(), slice_text(r)])
+    need(all(p[2] in ("active", "staged", "last", "failed") for p in out["policies"]), "state of a policy")
+    return out
+
+
+def certificate(r):
+    own = r.u8()
+    need(own < 2, "certificate")
+    return {"own": bool(own), "name": slice_text(r), "pem": slice_text(r)}
+
+
+@whole
+def policy_list(r):
+    return r.many(r.varint(64), lambda: [r.unit(), r.varint()])
+
+
+@whole
+def hello(r):
+    form(r)
+    out = {"flags": r.varint(), "formats": r.many(r.varint(100), r.varint), "wall_ms": r.signed(), "met": marks(r),
+           "epoch": r.u32(), "sealed": r.varint()}
+    out["epochs"] = r.many(r.varint(64), lambda: [r.u32(), r.u32(), r.varint()])
+    out["outbox"] = [r.varint(), head(r)]
+    out["acked"] = [r.varint(), head(r)]
+    out["position"] = [r.varint(), head(r)]
+    out["built"], out["fed"], out["waiting"] = r.varint(), [r.varint(), head(r)], r.varint()
+    out["list"] = r.u64()
+    out["policies"] = r.many(r.varint(64), lambda: [r.unit(), r.varint()])
+    out["lists"] = r.many(r.varint(100000), lambda: policy_list(r.slice()))
+    need(out["flags"] & 1 or not out["lists"], "lists without flag 1")
+    for name in ("needs_open", "terms_pending", "log", "disk_mib"):
+        out[name] = r.varint()
+    out["digests"] = r.many(r.varint(1000), lambda: {"register": r.name(), "sum": r.take(16).hex(), "rows": r.varint()})
+    out["needs"] = needs(r)
+    out["certificates"] = r.many(r.varint(10000), lambda: certificate(r))
+    out["status"] = r.many(r.varint(100000), lambda: status(r.slice()))
+    need(out["status"], "no status of the sender")
+    return out
+
+
+@whole
+def hello_answer(r):
+    form(r)
+    orders = r.varint()
+    need(orders < 64, "orders")
+    out = {"orders": [name for bit, name in ORDERS.items() if orders & bit], "tree_s": r.signed(), "met": marks(r),
+           "received": [r.varint(), head(r)], "position": [r.varint(), head(r)], "built": r.varint(),
+           "fed": [r.varint(), head(r)]}
+    if orders & 16:
+        out["heal"], out["feed"], out["up"] = r.varint(2**63 - 1), r.varint(), r.varint()
+        mine = heal_hash(out["heal"])
+        need(out["position"] == [out["up"], mine] and out["fed"] == [out["feed"], mine] and out["built"] == out["feed"],
+             "numbers or hash of a heal")
+    out["digest"] = r.u8()
+    need(out["digest"] in (0, 1, 2, 255), "digest")
+    out["addresses"] = r.many(r.varint(16), lambda: slice_text(r))
+    out["needs"] = needs(r)
+    out["learned"] = r.many(r.varint(10000), r.unit)
+    return out
+
+
+def heal_hash(number):
+    return blake2b(b"terrace heal 1\0" + number.to_bytes(8, "little")).hex()
+
+
+@whole
+def push(r):
+    form(r)
+    out = {"after": r.varint(), "head": head(r)}
+    out["entries"] = r.many(r.varint(), r.slice)
+    out["states"] = r.many(r.varint(), r.slice)
+    h = bytes.fromhex(out["head"])
+    for entry in out["entries"]:
+        h = blake2b(h + entry)
+    out["last"] = [out["after"] + len(out["entries"]), h.hex()]
+    return out
+
+
+@whole
+def push_answer(r, keys):
+    form(r)
+    out = {"status": r.u8(), "error": slice_text(r), "sentence": slice_text(r), "received": [r.varint(), head(r)],
+           "position": [r.varint(), head(r)]}
+    need(out["status"] < 4 and (out["status"] == 0) == (out["error"] == "ok"), "status")
+    out["counts"] = {name: r.varint() for name in COUNTS}
+    out["ms"], out["needs"] = r.varint(), needs(r)
+    out["receipts"] = r.many(r.varint(65), lambda: receipt(r.slice(), keys))
+    return out
+
+
+@whole
+def feed(r):
+    if r.left() == 0:
+        return []
+    form(r)
+    out = []
+    while r.left():
+        out.append(r.slice())
+    return out
+
+
+@whole
+def invitation_body(r):
+    out = {"addresses": r.many(r.varint(8), lambda: slice_text(r)), "pin": r.take(32).hex(), "secret": r.take(32).hex(),
+           "unit": r.unit(), "line": slice_text(r), "name": slice_text(r)}
+    need(out["addresses"] and out["line"], "invitation")
+    need(r.take(4) == blake2b(r.data[:r.at])[:4], "check of an invitation")
+    return out
+
+
+def invitation(line):
+    need(line.startswith("terrace:1:"), "invitation")
+    letters = line[len("terrace:1:"):]
+    return invitation_body(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)))
