@@ -1,5 +1,5 @@
 /* JSON for people: an array of objects is a table, an object is lines, what is deeper is indented.  A table that is
- * wider than the terminal is cut at its widest columns, or becomes lines where that would leave too little.  What
+ * wider than the terminal breaks the cells of its widest columns, or becomes lines where that would leave too little.  What
  * came from elsewhere cannot move the cursor: control characters are shown as spaces. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "ctl/ctl.h"
 
 #define COLUMNS 32                       /* of a table; more than that becomes lines */
-#define LEAST   10                       /* columns of the terminal that a cut cell keeps */
+#define LEAST   10                       /* columns of the terminal that a broken cell keeps */
 #define GAP     2
 #define DEEPEST 8
 
@@ -95,6 +95,20 @@ static const struct {
 	{ "left", "LEFT", "仍有" },
 	{ "units", "UNITS", "单位" },
 	{ "home", "HOME", "节点目录" },
+	{ "expires", "EXPIRES", "失效日期" },
+	{ "writes", "WRITES", "对登记的影响" },
+	{ "direct", "DIRECT", "直接下级" },
+	{ "revoked", "REVOKED", "已吊销" },
+	{ "serial", "SERIAL", "证书编号" },
+	{ "enrolled", "ENROLLED", "加入时间" },
+	{ "via", "VIA", "经由" },
+	{ "digest_at", "DIGEST AT", "摘要时间" },
+	{ "standing", "STANDING", "现值" },
+	{ "title", "TITLE", "标题" },
+	{ "count", "COUNT", "数量" },
+	{ "bytes", "BYTES", "字节" },
+	{ "position", "POSITION", "位置" },
+	{ "author", "AUTHOR", "登记单位" },
 };
 
 static void put_heading(struct buf *b, const char *key, bool chinese)
@@ -209,22 +223,20 @@ static size_t fitting(const char *text, size_t columns)
 	return n;
 }
 
-static void put_padded(struct buf *b, const char *text, size_t width, bool last)
+/* The first part of the text that fits, broken at a space where there is one; *text moves behind it. */
+static void put_part(struct buf *b, const char **text, size_t width)
 {
-	size_t has = utf8_width(text);
+	const char *from = *text;
+	size_t n = fitting(from, width), stop = n, before = b->n;
 
-	if (has > width) {
-		size_t n = fitting(text, width - 1);
-		buf_put(b, text, n);
-		buf_printf(b, "…");
-		char *cut = strndup(text, n);
-		has = cut ? utf8_width(cut) + 1 : width;
-		free(cut);
-	} else {
-		buf_printf(b, "%s", text);
-	}
-	if (!last)
-		pad(b, (width > has ? width - has : 0) + GAP);
+	while (from[n] && from[n] != ' ' && stop && from[stop - 1] != ' ')
+		stop--;
+	if (from[n] && from[n] != ' ' && stop > n / 2)
+		n = stop;
+	buf_put(b, from, n);
+	*text = from + n + strspn(from + n, " ");
+	while (b->n > before && b->p[b->n - 1] == ' ')
+		b->n--;
 }
 
 static uint32_t find_columns(const json_t *rows, struct column *columns)
@@ -292,36 +304,68 @@ static void end_line(struct buf *b)
 	buf_put_u8(b, '\n');
 }
 
+/* One row, in as many lines as its cells need. */
+static void put_row(struct buf *b, const struct column *c, uint32_t n, struct buf *cells, size_t indent)
+{
+	const char *left[COLUMNS];
+	bool more = true;
+
+	for (uint32_t k = 0; k < n; k++)
+		left[k] = buf_text(&cells[k]);
+	while (more) {
+		more = false;
+		pad(b, indent);
+		for (uint32_t k = 0; k < n; k++) {
+			_cleanup_(buf_release) struct buf part = { 0 };
+			put_part(&part, &left[k], c[k].width);
+			buf_printf(b, "%s", buf_text(&part));
+			pad(b, c[k].width - MIN(utf8_width(buf_text(&part)), c[k].width) + GAP);
+			more |= *left[k] != '\0';
+		}
+		end_line(b);
+	}
+}
+
+/* A single row with a text of several lines, as a policy, is no table. */
+static bool is_page(const json_t *rows)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(json_array_get(rows, 0), key, value) {
+		const char *text = json_string_value(value);
+		if (text && strchr(text, '\n'))
+			return json_array_size(rows) == 1;
+	}
+	return false;
+}
+
 static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
 {
-	_cleanup_(buf_release) struct buf cell = { 0 };
+	struct buf cells[COLUMNS] = { 0 };
 	struct column c[COLUMNS];
 	uint32_t n = find_columns(rows, c);
 	json_t *row;
 	size_t i;
 
-	if (n > COLUMNS)
+	if (n > COLUMNS || is_page(rows))
 		return false;
 	for (uint32_t k = 0; k < n; k++)
 		measure(s, rows, &c[k]);
 	if (!fit(c, n, s->width > indent ? s->width - indent : s->width))
 		return false;
-	pad(s->b, indent);
-	for (uint32_t k = 0; k < n; k++) {
-		buf_clear(&cell);
-		put_heading(&cell, c[k].key, s->chinese);
-		put_padded(s->b, buf_text(&cell), c[k].width, k + 1 == n);
-	}
-	end_line(s->b);
+	for (uint32_t k = 0; k < n; k++)
+		put_heading(&cells[k], c[k].key, s->chinese);
+	put_row(s->b, c, n, cells, indent);
 	json_array_foreach(rows, i, row) {
-		pad(s->b, indent);
 		for (uint32_t k = 0; k < n; k++) {
-			buf_clear(&cell);
-			put_cell(&cell, json_object_get(row, c[k].key), s->chinese, 0);
-			put_padded(s->b, buf_text(&cell), c[k].width, k + 1 == n);
+			buf_clear(&cells[k]);
+			put_cell(&cells[k], json_object_get(row, c[k].key), s->chinese, 0);
 		}
-		end_line(s->b);
+		put_row(s->b, c, n, cells, indent);
 	}
+	for (uint32_t k = 0; k < n; k++)
+		buf_release(&cells[k]);
 	return true;
 }
 

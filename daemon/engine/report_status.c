@@ -298,6 +298,24 @@ static int upstream(struct report *r, json_t **ret, struct err *err)
 	return 0;
 }
 
+/* Of the counters (engine/engine.c): format 1, marks met, last tick sealed, epoch. */
+static uint32_t epoch_of(const struct report *r)
+{
+	_cleanup_(buf_release) struct buf b = { 0 };
+	struct reader in;
+	struct marks met;
+	bool found = false;
+
+	if (meta_get(r->db, "counters", &b, &found, NULL) != 0 || !found)
+		return 0;
+	in = reader_of(buf_slice(&b));
+	if (read_varint(&in) != 1)
+		return 0;
+	marks_get(&in, &met);
+	read_varint(&in);
+	return read_u32(&in);
+}
+
 int report_status(struct report *r, struct err *err)
 {
 	_cleanup_(nodes_release) struct nodes l = { 0 };
@@ -325,7 +343,7 @@ int report_status(struct report *r, struct err *err)
 	put(r->ret, "unit", json_unit(r->home->unit));
 	put(r->ret, "name", json_words(r->home->name));
 	put(r->ret, "level", json_string(level_name(r->home->level)));
-	put(r->ret, "epoch", json_count((uint64_t)meta_number(r->db, "epoch", 0)));
+	put(r->ret, "epoch", json_count(epoch_of(r)));
 	put(r->ret, "policy", issuers_json(&issuers));
 	put(r->ret, "log_pending", json_count(rows));
 	put(r->ret, "upstream", up);

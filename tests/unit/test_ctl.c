@@ -43,7 +43,8 @@ static void table_aligns_wide_characters(void **state)
 static void table_fits_the_terminal(void **state)
 {
 	(void)state;
-	expect_table("[{\"id\":1,\"text\":\"一二三四五六七八九十\"}]", 18, false, "ID  TEXT\n1   一二三四五六…\n");
+	expect_table("[{\"id\":1,\"text\":\"一二三四五六七八九十\"}]", 18, false, "ID  TEXT\n1   一二三四五六七\n    八九十\n");
+	expect_table("[{\"id\":1,\"text\":\"one two three four\"}]", 15, false, "ID  TEXT\n1   one two\n    three four\n");
 	/* Nothing sensible is left of four columns in twenty: lines. */
 	expect_table("[{\"a\":\"aaaaaaaaaaaa\",\"b\":\"bbbbbbbbbbbb\",\"c\":1},{\"a\":2,\"b\":3,\"c\":4}]", 20, false,
 	             "A  aaaaaaaaaaaa\nB  bbbbbbbbbbbb\nC  1\n\nA  2\nB  3\nC  4\n");
@@ -77,7 +78,8 @@ static void lines_show_what_is_deeper(void **state)
 static void controls_do_not_reach_the_terminal(void **state)
 {
 	(void)state;
-	expect_table("[{\"text\":\"a\\u001b[2Jb\\u009bc\\nd\"}]", 0, false, "TEXT\na [2Jb c d\n");
+	expect_table("[{\"text\":\"a\\u001b[2Jb\\u009bc\\nd\"},{\"text\":1}]", 0, false, "TEXT\na [2Jb c d\n1\n");
+	expect_table("[{\"id\":1,\"text\":\"a\\nb\"}]", 0, false, "ID    1\nTEXT\na\nb\n");
 	expect_table("{\"text\":\"a\\u001b\\nb\"}", 0, false, "TEXT\na \nb\n");
 }
 
