@@ -23,7 +23,7 @@ static int put_value(const struct ctl_option *o, const char *value, struct err *
 
 	if (!value)
 		return err_set(err, ERR_USAGE, "--%s: its value is missing", o->name);
-	while (o->value[n] && n < CTL_SEVERAL)
+	while (n < CTL_SEVERAL && o->value[n])
 		n++;
 	if (n && (!o->several || n == CTL_SEVERAL))
 		return err_set(err, ERR_USAGE, "--%s: stands too often", o->name);

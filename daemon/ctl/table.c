@@ -12,6 +12,7 @@
 #define COLUMNS 32                       /* of a table; more than that becomes lines */
 #define LEAST   10                       /* columns of the terminal that a broken cell keeps */
 #define GAP     2
+#define INNER   160                      /* of a table inside lines, where there is no terminal; others stay a line a row */
 #define DEEPEST 8
 
 struct sheet {
@@ -178,13 +179,17 @@ static void put_cell(struct buf *b, const json_t *j, bool chinese, int deep)
 		}
 	} else if (json_is_object(j) && deep < DEEPEST) {
 		bool first = true;
+		buf_printf(b, deep ? "(" : "");
 		json_object_foreach((json_t *)(uintptr_t)j, key, value) {
+			if (deep == 0 && json_is_null(value))
+				continue;
 			buf_printf(b, first ? "" : " ");
 			put_plain(b, key, false);
 			buf_put_u8(b, '=');
 			put_cell(b, value, chinese, deep + 1);
 			first = false;
 		}
+		buf_printf(b, deep ? ")" : "");
 	} else {
 		buf_put_u8(b, '-');
 	}
@@ -345,6 +350,7 @@ static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
 	struct buf cells[COLUMNS] = { 0 };
 	struct column c[COLUMNS];
 	uint32_t n = find_columns(rows, c);
+	size_t width = s->width || !indent ? s->width : INNER;
 	json_t *row;
 	size_t i;
 
@@ -352,7 +358,7 @@ static bool put_table(const struct sheet *s, const json_t *rows, size_t indent)
 		return false;
 	for (uint32_t k = 0; k < n; k++)
 		measure(s, rows, &c[k]);
-	if (!fit(c, n, s->width > indent ? s->width - indent : s->width))
+	if (!fit(c, n, width > indent ? width - indent : width))
 		return false;
 	for (uint32_t k = 0; k < n; k++)
 		put_heading(&cells[k], c[k].key, s->chinese);

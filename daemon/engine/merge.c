@@ -295,11 +295,12 @@ static void less_is_answered(struct merging *m, struct merging_row *row, const s
 		}
 }
 
-static int merge_change(struct merging *m, const struct payload *p, const struct change *c, struct err *err)
+static int merge_change(struct merging *m, const struct payload *p, const struct wire_map *map, const struct change *c,
+                        struct err *err)
 {
 	struct engine *e = m->e;
 	struct slice name = p->registers[c->reg].name;
-	struct reg *r = catalog_register(e->catalog, name);
+	struct reg *r = map->reg;
 	struct merging_row row;
 	enum verdict_name worst = VERDICT_OLD;
 	int rc;
@@ -335,7 +336,7 @@ static int merge_change(struct merging *m, const struct payload *p, const struct
 			v = arena_alloc(&m->row, sizeof *v);
 			if (v == NULL)
 				return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
-			rc = wire_value(e, p, c, &c->parts[i], r, &m->row, v, err);
+			rc = wire_value(e, p, map, c, &c->parts[i], &m->row, v, err);
 			if (rc == 0)
 				rc = merge_value(m, &row, v, &worst, err);
 		}
@@ -381,11 +382,12 @@ static int find_breaking(struct merging *m, struct touched **waiting, struct are
 
 static int one_pass(struct merging *m, const struct payload *p, struct err *err)
 {
-	int rc = 0;
+	const struct wire_map *maps = wire_maps(m->e, p, &m->pass);
+	int rc = maps != NULL ? 0 : err_set(err, ERR_NOMEM, "%s: memory is short", m->from->name);
 
 	for (uint32_t i = 0; i < p->nchanges && rc == 0; i++) {
 		arena_reset(&m->row);
-		rc = merge_change(m, p, &p->changes[i], err);
+		rc = merge_change(m, p, &maps[p->changes[i].reg], &p->changes[i], err);
 		state_trim(m->e->state);
 		if (rc == 0 && (i & 63) == 0 && atomic_load(&m->e->stopping))
 			rc = err_set(err, ERR_STOPPING, "stopping");

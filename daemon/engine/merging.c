@@ -392,7 +392,7 @@ static bool waits_already(const struct merging *m, const struct merging_row *row
 	return false;
 }
 
-static int set_aside(struct merging *m, struct merging_row *row, bool stands, const char *why, struct err *err)
+int merging_set_aside(struct merging *m, struct merging_row *row, bool stands, const char *why, struct err *err)
 {
 	_cleanup_(buf_release) struct buf value = {0};
 	int rc;
@@ -474,7 +474,7 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 		rc = write_table(m, row, stands, lagged, &say);
 	if (rc == ERR_REFUSED && !m->retrying) {
 		rc = complete_cells(m, row, err);
-		return rc != 0 ? rc : set_aside(m, row, stands, say.text, err);
+		return rc != 0 ? rc : merging_set_aside(m, row, stands, say.text, err);
 	}
 	if (rc != 0) {
 		if (err != NULL)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
 
 /* ---- parts */
@@ -292,8 +293,11 @@ static int words_read(struct report *r, const struct report_command *c, const ch
 
 static int open_file(struct report *r, struct err *err)
 {
-	int rc = db_open(r->home->database, DB_READ, &r->db, err);
+	int rc;
 
+	if (!file_exists(r->home->database))
+		return err_set(err, ERR_NOT_FOUND, "%s is not there yet; start terraced once", r->home->database);
+	rc = db_open(r->home->database, DB_READ, &r->db, err);
 	if (rc == 0)
 		rc = db_begin(r->db, err);
 	if (rc == 0 && meta_number(r->db, "state", -1) < 0)

@@ -110,6 +110,14 @@ static bool at_default(const struct reg *r, const struct group *g, const struct 
 	return true;
 }
 
+static bool shows(const struct reg *r, const struct group *g, const struct value *v, const struct cell *cells)
+{
+	for (uint32_t i = 0; i < g->ncolumns && i < v->ncells; i++)
+		if ((v->present == NULL || v->present[i]) && !cell_equal(cells[g->columns[i] - r->columns], v->cells[i]))
+			return false;
+	return true;
+}
+
 static size_t group_size(const struct merging *m, const struct group *g, const struct cell *cells)
 {
 	size_t n = 0;
@@ -262,15 +270,31 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 static int seal_update(struct merging *m, struct merging_row *row, const struct look *look, const struct cell *cells,
                        struct err *err);
 
+/* What stood is decided and waits; the table goes without. */
+static int lags(struct merging *m, struct merging_row *row, const bool *mask, const struct cell *stood, const char *why,
+                struct err *err)
+{
+	int rc = table_write(m->e->table, m->reg, row->held.key, false, mask, stood, err);
+
+	if (rc == 0)
+		rc = merging_set_aside(m, row, true, why, err);
+	if (rc == 0)
+		rc = table_delete(m->e->table, m->reg, row->held.key, err);
+	return rc == 0 ? state_save(m->e->state, &row->held, m->e->unit, false, &m->row, err) : rc;
+}
+
 /* A delete that this level may not make: the row is back as it stood, with this level's own edits before it went. */
 static int undelete(struct merging *m, struct merging_row *row, struct look *look, struct err *err)
 {
 	const struct reg *r = m->reg;
 	const struct value *h = row->held.row->row.decision;
 	bool mask[LIMIT_COLUMNS] = {0}, acting;
-	struct cell *cells = NULL;
+	struct cell *cells = NULL, *stood = arena_copy(&m->row, look->old, r->ncolumns * sizeof *stood);
+	struct err say = {0};
 	int rc;
 
+	if (stood == NULL)
+		return memory(r, err);
 	for (uint32_t i = 0; i < r->ncolumns; i++) {
 		uint32_t g = r->columns[i].group;
 		bool own = g != 0 && own_mode(m->e, r, h->row_unit, g, RIGHT_GROUP, &acting) == MODE_OWN;
@@ -281,11 +305,17 @@ static int undelete(struct merging *m, struct merging_row *row, struct look *loo
 	}
 	for (uint32_t i = 0; i < r->nkey; i++) {
 		mask[r->key[i] - r->columns] = true;
-		look->old[r->key[i] - r->columns] = row->held.key.cells[i];
+		stood[r->key[i] - r->columns] = look->old[r->key[i] - r->columns] = row->held.key.cells[i];
 	}
 	event(m->e, LOG_LEVEL_WARNING, "refuse", UNIT_NONE, NULL, "register %s: a delete that this level may not make was put back",
 	      r->name);
 	rc = table_write(m->e->table, r, row->held.key, true, mask, look->old, err);
+	if (rc == 0)
+		rc = table_keys(m->e->table, r, row->held.key, false, &say);
+	if (rc == ERR_REFUSED)                   /* its parent is gone by right: decided, but it waits */
+		return lags(m, row, mask, stood, say.text, err);
+	if (rc != 0 && say.code != 0 && err != NULL)
+		*err = say;
 	if (rc == 0)
 		rc = table_read(m->e->table, r, row->held.key_cell, row->held.key, &m->row, &cells, err);
 	if (rc != 0 || cells == NULL)
@@ -400,6 +430,12 @@ static int seal_group(struct merging *m, struct merging_row *row, uint32_t g, co
 	enum mode mode = own_mode(e, m->reg, h->row_unit, g, RIGHT_GROUP, &acting);
 	int rc;
 
+	for (uint32_t i = 0; base != NULL && base->v->kind == PROPOSAL && i < group->ncolumns && i < base->ncells; i++) {
+		size_t at = (size_t)(group->columns[i] - m->reg->columns);
+
+		look->old[at] = base->cells[i];
+		look->has_old[at] = true;
+	}
 	if (mode == MODE_READ)
 		return returned(m, row, group, cells, look->old, look->has_old, err);
 	rc = batch_mark(m, &own, err);
@@ -460,14 +496,17 @@ static bool wants_seal(struct merging *m, struct merging_row *row, uint32_t g, c
                        const struct cell *cells, bool same)
 {
 	const struct life_state *l = row_current(row->held.row);
+	const struct value *shown = group_shown(&l->groups[g]);
 	bool acting;
 
 	if (group_touched(m->reg, g, look))
 		return true;
 	if (!look->whole)
 		return false;
-	if (group_shown(&l->groups[g]) == NULL)
+	if (shown == NULL)
 		return !at_default(m->reg, m->reg->groups[g], cells);
+	if (shown->v->kind == PROPOSAL)          /* provisional: its own cells say what the table showed */
+		return !shows(m->reg, m->reg->groups[g], shown, cells);
 	return !same && own_mode(m->e, m->reg, row->unit, g, RIGHT_GROUP, &acting) == MODE_OWN;
 }
 

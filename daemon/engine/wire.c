@@ -117,11 +117,48 @@ bool wire_part(struct state_builder *b, const struct reg *r, const struct value 
 	return !b->arena->failed;
 }
 
-int wire_value(struct engine *e, const struct payload *p, const struct change *c, const struct part *part, struct reg *r,
-               struct arena *a, struct value *ret, struct err *err)
+static uint32_t *map_columns(const struct wire_group *w, const struct group *group, struct arena *a)
 {
+	uint32_t *places = arena_array(a, w->ncolumns + 1, sizeof *places);
+
+	for (uint32_t i = 0; places != NULL && i < w->ncolumns; i++) {
+		struct column *column = group_column(group, w->columns[i]);
+
+		places[i] = column != NULL ? column->in_group : UINT32_MAX;
+	}
+	return places;
+}
+
+static void map_register(const struct wire_register *w, struct arena *a, struct wire_map *m)
+{
+	m->groups = arena_array(a, w->ngroups + 1, sizeof *m->groups);
+	m->columns = arena_array(a, w->ngroups + 1, sizeof *m->columns);
+	for (uint32_t g = 0; g < w->ngroups && !a->failed; g++) {
+		m->groups[g] = reg_group(m->reg, w->groups[g].name);
+		if (m->groups[g] != NULL)
+			m->columns[g] = map_columns(&w->groups[g], m->groups[g], a);
+	}
+}
+
+const struct wire_map *wire_maps(struct engine *e, const struct payload *p, struct arena *a)
+{
+	struct wire_map *maps = arena_array(a, p->nregisters + 1, sizeof *maps);
+
+	for (uint32_t i = 0; i < p->nregisters && !a->failed; i++) {
+		maps[i].reg = catalog_register(e->catalog, p->registers[i].name);
+		if (maps[i].reg != NULL)
+			map_register(&p->registers[i], a, &maps[i]);
+	}
+	return a->failed ? NULL : maps;
+}
+
+int wire_value(struct engine *e, const struct payload *p, const struct wire_map *map, const struct change *c,
+               const struct part *part, struct arena *a, struct value *ret, struct err *err)
+{
+	const struct reg *r = map->reg;
 	const struct wire_group *w;
-	struct group *group;
+	const struct group *group;
+	const uint32_t *places;
 	struct cell *cells;
 	bool *present;
 	uint32_t there = 0;
@@ -135,7 +172,8 @@ int wire_value(struct engine *e, const struct payload *p, const struct change *c
 		return 0;
 	}
 	w = &p->registers[c->reg].groups[part->group];
-	group = reg_group(r, w->name);
+	group = map->groups[part->group];
+	places = map->columns[part->group];
 	if (group == NULL)
 		return err_set(err, ERR_SCHEMA, "register %s, group %.*s is not known here yet; its policy is on the way",
 		               r->name, (int)w->name.n, (const char *)w->name.p);
@@ -146,16 +184,13 @@ int wire_value(struct engine *e, const struct payload *p, const struct change *c
 	if (cells == NULL || present == NULL)
 		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
 	for (uint32_t i = 0; i < part->ncolumns; i++) {
-		struct slice name = w->columns[part->columns[i]];
-		uint32_t at = part->columns[i];
+		uint32_t at = places[part->columns[i]];
 
-		if (at >= group->ncolumns || !slice_equal(name, slice_of(group->columns[at]->name))) {
-			struct column *column = group_column(group, name);
+		if (at == UINT32_MAX) {
+			struct slice name = w->columns[part->columns[i]];
 
-			if (column == NULL)
-				return err_set(err, ERR_SCHEMA, "register %s, column %.*s is not known here yet; its policy is on the "
-				               "way", r->name, (int)name.n, (const char *)name.p);
-			at = column->in_group;
+			return err_set(err, ERR_SCHEMA, "register %s, column %.*s is not known here yet; its policy is on the way",
+			               r->name, (int)name.n, (const char *)name.p);
 		}
 		cells[at] = part->cells[i];
 		present[at] = true;

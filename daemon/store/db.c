@@ -320,27 +320,29 @@ void bind_u64(sqlite3_stmt *s, int i, uint64_t v)
 
 struct cell read_cell(sqlite3_stmt *s, int i)
 {
+	sqlite3_value *v = sqlite3_column_value(s, i);   /* one thread a connection: as good as a protected one */
 	struct cell c = {.type = CELL_NULL};
 
-	switch (sqlite3_column_type(s, i)) {
+	switch (sqlite3_value_type(v)) {
 	case SQLITE_INTEGER:
 		c.type = CELL_INT;
-		c.i = sqlite3_column_int64(s, i);
+		c.i = sqlite3_value_int64(v);
 		break;
 	case SQLITE_FLOAT:
 		c.type = CELL_REAL;
-		c.r = sqlite3_column_double(s, i);
+		c.r = sqlite3_value_double(v);
 		if (c.r == 0)
 			c.r = 0;
 		break;
 	case SQLITE_TEXT:
 		c.type = CELL_TEXT;
-		c.s.p = sqlite3_column_text(s, i);
-		c.s.n = (size_t)sqlite3_column_bytes(s, i);
+		c.s.p = sqlite3_value_text(v);
+		c.s.n = (size_t)sqlite3_value_bytes(v);
 		break;
 	case SQLITE_BLOB:
 		c.type = CELL_BLOB;
-		c.s = read_blob(s, i);
+		c.s.p = sqlite3_value_blob(v);
+		c.s.n = (size_t)sqlite3_value_bytes(v);
 		break;
 	default:
 		break;

@@ -21,7 +21,8 @@ struct sets {
 	struct arena arena;
 	uint32_t n;
 	struct entry *by_id[BUCKETS], *by_body[BUCKETS];
-	const struct entry *last;        /* most rows of a batch share one */
+	const struct entry *recent[4];   /* most rows of a batch share one, or a few */
+	uint32_t next;
 	struct buf body;
 };
 
@@ -52,7 +53,7 @@ void sets_forget(struct sets *s)
 	memset(s->by_id, 0, sizeof s->by_id);
 	memset(s->by_body, 0, sizeof s->by_body);
 	s->n = 0;
-	s->last = NULL;
+	memset(s->recent, 0, sizeof s->recent);
 }
 
 bool sets_large(const struct sets *s)
@@ -191,6 +192,37 @@ static void body_put(struct sets *s, struct ident life, const struct version *ro
 		}
 }
 
+static bool same_marks(const struct marks *a, const struct marks *b)
+{
+	for (int i = 0; i < LEVELS; i++)
+		if (!mark_equal(a->at[i], b->at[i]))
+			return false;
+	return true;
+}
+
+/* Whether both encode to the same bytes, as far as that is seen without encoding them. */
+static bool same_version(const struct version *a, const struct version *b)
+{
+	return a == b || (a->unit == b->unit && a->policy == b->policy && a->kind == b->kind && a->ruling == b->ruling &&
+	                  a->acting == b->acting && a->nsaw == 0 && b->nsaw == 0 && ident_equal(a->base, b->base) &&
+	                  same_marks(&a->marks, &b->marks) && same_marks(&a->asserts, &b->asserts) &&
+	                  slice_equal(a->actor, b->actor));
+}
+
+static bool same_set(const struct version_set *set, struct ident life, const struct version *row, uint32_t ngroups,
+                     const struct version *const *groups)
+{
+	if (!ident_equal(set->life, life) || !same_version(&set->row, row))
+		return false;
+	for (uint32_t g = 1; g < ngroups || g < set->ngroups; g++) {
+		const struct version *mine = g < set->ngroups ? set->groups[g] : NULL, *other = g < ngroups ? groups[g] : NULL;
+
+		if (mine != other && (mine == NULL || other == NULL || !same_version(mine, other)))
+			return false;
+	}
+	return true;
+}
+
 int sets_intern(struct sets *s, struct ident life, const struct version *row, uint32_t ngroups,
                 const struct version *const *groups, const struct version_set **ret, struct err *err)
 {
@@ -200,14 +232,15 @@ int sets_intern(struct sets *s, struct ident life, const struct version *row, ui
 	int64_t id = 0;
 	int rc;
 
+	for (size_t i = 0; i < ARRAY_SIZE(s->recent); i++)
+		if (s->recent[i] != NULL && same_set(&s->recent[i]->set, life, row, ngroups, groups)) {
+			*ret = &s->recent[i]->set;
+			return 0;
+		}
 	body_put(s, life, row, ngroups, groups);
 	body = buf_slice(&s->body);
 	if (s->body.failed)
 		return err_set(err, ERR_LIMIT, "the versions of one row take more than %zu bytes", s->body.cap);
-	if (s->last != NULL && slice_equal(s->last->body, body)) {
-		*ret = &s->last->set;
-		return 0;
-	}
 	hash = hash_of(body);
 	e = s->by_body[hash % BUCKETS];
 	while (e != NULL && (e->hash != hash || !slice_equal(e->body, body)))
@@ -219,7 +252,7 @@ int sets_intern(struct sets *s, struct ident life, const struct version *row, ui
 		if (rc != 0)
 			return rc;
 	}
-	s->last = e;
+	s->recent[s->next++ % ARRAY_SIZE(s->recent)] = e;
 	*ret = &e->set;
 	return 0;
 }

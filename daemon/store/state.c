@@ -24,7 +24,7 @@ int state_open(struct db *db, struct state **ret, struct err *err)
 static void statements_finalize(struct reg_state *rs)
 {
 	sqlite3_stmt **all[] = {&rs->load, &rs->insert, &rs->update, &rs->remove, &rs->scan_first, &rs->scan, &rs->missing,
-	                        &rs->term};
+	                        &rs->term, &rs->max};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
 		sqlite3_finalize(*all[i]);
@@ -41,6 +41,7 @@ void state_forget(struct state *s)
 		free(rs->names);
 		free(rs->sums);
 		free(rs->changed);
+		term_order_free(rs->order);
 	}
 	free(s->regs);
 	s->regs = NULL;
@@ -70,6 +71,9 @@ void state_trim(struct state *s)
 
 /* ---- per register */
 
+/* The place of a term is taken from the start, so that writing it moves nothing: all zero while it is missing. */
+#define NO_TERM "x'00000000000000000000000000000000'"
+
 /* before terrace_s<number> after */
 static int prepare(struct state *s, uint32_t number, const char *before, const char *after, sqlite3_stmt **ret,
                    struct err *err)
@@ -83,14 +87,15 @@ static int prepare(struct state *s, uint32_t number, const char *before, const c
 static int prepare_all(struct state *s, struct reg_state *rs, uint32_t n, struct err *err)
 {
 	if (prepare(s, n, "SELECT unit, flags, version, term FROM", " WHERE key = ?1", &rs->load, err) != 0 ||
-	    prepare(s, n, "INSERT INTO", "(key, unit, flags, version) VALUES(?1, ?2, ?3, ?4)", &rs->insert, err) != 0 ||
-	    prepare(s, n, "UPDATE", " SET unit = ?2, flags = ?3, version = ?4, term = NULL WHERE key = ?1",
+	    prepare(s, n, "INSERT INTO", "(key, unit, flags, version, term) VALUES(?1, ?2, ?3, ?4, " NO_TERM ")", &rs->insert, err) != 0 ||
+	    prepare(s, n, "UPDATE", " SET unit = ?2, flags = ?3, version = ?4, term = " NO_TERM " WHERE key = ?1",
 	            &rs->update, err) != 0 ||
 	    prepare(s, n, "DELETE FROM", " WHERE key = ?1", &rs->remove, err) != 0 ||
 	    prepare(s, n, "SELECT key, unit FROM", " ORDER BY key", &rs->scan_first, err) != 0 ||
 	    prepare(s, n, "SELECT key, unit FROM", " WHERE key > ?1 ORDER BY key", &rs->scan, err) != 0 ||
-	    prepare(s, n, "SELECT key FROM", " WHERE term IS NULL AND flags & 1 LIMIT ?1", &rs->missing, err) != 0 ||
-	    prepare(s, n, "UPDATE", " SET term = ?2 WHERE key = ?1", &rs->term, err) != 0)
+	    prepare(s, n, "SELECT key FROM", " WHERE term = " NO_TERM " AND flags & 1 LIMIT ?1", &rs->missing, err) != 0 ||
+	    prepare(s, n, "UPDATE", " SET term = ?2 WHERE key = ?1", &rs->term, err) != 0 ||
+	    prepare(s, n, "SELECT max(key) FROM", "", &rs->max, err) != 0)
 		return err != NULL ? err->code : ERR_DB;
 	return 0;
 }
@@ -143,6 +148,19 @@ int state_new(struct state *s, struct reg *r, struct arena *a, struct row **ret,
 
 /* ---- load */
 
+/* Rows come in the order of their keys: above the greatest there is nothing to look for. */
+static bool beyond(const struct reg_state *rs, struct cell key)
+{
+	return rs->top_known && key.i > rs->top;
+}
+
+static void top_load(struct state *s, struct reg_state *rs)
+{
+	rs->top_known = db_step(s->db, rs->max, NULL) > 0 && sqlite3_column_type(rs->max, 0) == SQLITE_INTEGER;
+	rs->top = rs->top_known ? sqlite3_column_int64(rs->max, 0) : 0;
+	sqlite3_reset(rs->max);
+}
+
 static int fill(struct held *h, struct arena *a)
 {
 	const struct version_set *set = h->set;
@@ -168,7 +186,9 @@ static int fill(struct held *h, struct arena *a)
 
 int state_load(struct state *s, struct reg *r, struct key key, struct arena *a, struct held *ret, struct err *err)
 {
+	static const struct term none;
 	struct reg_state *rs;
+	struct slice term;
 	int64_t id = 0;
 	int rc = state_of(s, r, &rs, err);
 
@@ -178,20 +198,25 @@ int state_load(struct state *s, struct reg *r, struct key key, struct arena *a, 
 	ret->row = row_new(a, r->ngroups, rs->names);
 	if (ret->row == NULL)
 		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
-	sqlite3_reset(rs->load);
+	if (r->rowid_key && beyond(rs, ret->key_cell))
+		return 0;
 	bind_cell(rs->load, 1, ret->key_cell);
 	rc = db_step(s->db, rs->load, err);
 	if (rc < 0)
 		return ERR_DB;
-	if (rc == 0)
+	if (rc == 0) {
+		if (r->rowid_key && !rs->top_known)
+			top_load(s, rs);
 		return 0;
+	}
 	ret->exists = true;
 	ret->unit = read_unsigned(rs->load, 0);
 	ret->flags = (uint32_t)sqlite3_column_int64(rs->load, 1);
 	id = sqlite3_column_int64(rs->load, 2);
-	ret->has_term = sqlite3_column_bytes(rs->load, 3) == TERM_SIZE;
-	if (ret->has_term)
-		memcpy(ret->term.at, sqlite3_column_blob(rs->load, 3), TERM_SIZE);
+	term = read_blob(rs->load, 3);
+	if (term.n == TERM_SIZE)
+		memcpy(ret->term.at, term.p, TERM_SIZE);
+	ret->has_term = !term_equal(&ret->term, &none);
 	sqlite3_reset(rs->load);
 	rc = sets_get(s->sets, id, &ret->set, err);
 	if (rc != 0)
@@ -287,6 +312,8 @@ int state_save(struct state *s, struct held *h, uint64_t scope, bool erase, stru
 	rc = db_run(s->db, q, err);
 	if (rc != 0)
 		return rc;
+	if (h->reg->rowid_key && beyond(rs, h->key_cell))
+		rs->top = h->key_cell.i;
 	h->exists = true;
 	h->unit = d->row_unit;
 	h->flags = flags;

@@ -159,7 +159,6 @@ int table_read(struct table *t, const struct reg *r, struct cell key_cell, struc
 		rc = prepare_read(t, rt, err);
 	if (rc != 0)
 		return rc;
-	sqlite3_reset(rt->read);
 	bind_key(rt->read, 1, key);
 	rc = db_step(t->db, rt->read, err);
 	if (rc <= 0)

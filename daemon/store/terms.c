@@ -177,6 +177,13 @@ struct named {
 	uint32_t i;
 };
 
+struct term_order {                      /* numbers of the groups, and places of each one's columns, by name */
+	struct arena arena;
+	uint32_t n;
+	struct named *groups;
+	struct named **columns;          /* by number of the group */
+};
+
 static int by_name(const void *a, const void *b)
 {
 	const struct named *x = a, *y = b;
@@ -184,26 +191,65 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+void term_order_free(struct term_order *o)
+{
+	if (o == NULL)
+		return;
+	arena_release(&o->arena);
+	free(o);
+}
+
+static bool order_fill(struct term_order *o, const struct reg *r)
+{
+	o->groups = arena_array(&o->arena, r->ngroups, sizeof *o->groups);
+	o->columns = arena_array(&o->arena, r->ngroups, sizeof *o->columns);
+	for (uint32_t g = 1; g < r->ngroups && !o->arena.failed; g++) {
+		const struct group *group = r->groups[g];
+		struct named *names = group != NULL ? arena_array(&o->arena, group->ncolumns + 1, sizeof *names) : NULL;
+
+		if (names == NULL)
+			continue;
+		o->groups[o->n++] = (struct named){group->name, g};
+		o->columns[g] = names;
+		for (uint32_t i = 0; i < group->ncolumns; i++)
+			names[i] = (struct named){group->columns[i]->name, i};
+		qsort(names, group->ncolumns, sizeof *names, by_name);
+	}
+	if (!o->arena.failed)
+		qsort(o->groups, o->n, sizeof *o->groups, by_name);
+	return !o->arena.failed;
+}
+
+static const struct term_order *order_of(struct reg_state *rs)
+{
+	struct term_order *o = rs->order;
+
+	if (o != NULL)
+		return o;
+	o = calloc(1, sizeof *o);
+	if (o == NULL || !order_fill(o, rs->reg)) {
+		term_order_free(o);
+		return NULL;
+	}
+	return rs->order = o;
+}
+
 static bool is_default(const struct column *c, struct cell cell)
 {
 	return !c->computed && cell_equal(c->fallback, cell);
 }
 
-static void group_put(struct buf *b, const struct group *g, const struct value *v)
+static void group_put(struct buf *b, const struct group *g, const struct named *columns, const struct value *v)
 {
-	struct named names[LIMIT_COLUMNS];
-	uint32_t n = 0;
-
 	buf_put_text(b, g->name);
 	version_put(b, v->v);
-	for (uint32_t i = 0; v->cells != NULL && i < v->ncells && i < g->ncolumns; i++)
-		if ((v->present == NULL || v->present[i]) && !is_default(g->columns[i], v->cells[i]))
-			names[n++] = (struct named){g->columns[i]->name, i};
-	if (n > 1)
-		qsort(names, n, sizeof names[0], by_name);
-	for (uint32_t i = 0; i < n; i++) {
-		buf_put_text(b, names[i].name);
-		cell_put(b, v->cells[names[i].i]);
+	for (uint32_t k = 0; v->cells != NULL && k < g->ncolumns; k++) {
+		uint32_t i = columns[k].i;
+
+		if (i >= v->ncells || (v->present != NULL && !v->present[i]) || is_default(g->columns[i], v->cells[i]))
+			continue;
+		buf_put_text(b, columns[k].name);
+		cell_put(b, v->cells[i]);
 	}
 	buf_put_u8(b, 0);
 }
@@ -233,12 +279,17 @@ int terms_row(struct state *s, struct table *t, struct held *h, struct arena *a,
 {
 	const struct life_state *l = row_current(h->row);
 	const struct value *d = h->row->row.decision;
-	struct named names[LIMIT_GROUPS];
-	uint32_t n = 0;
+	const struct term_order *order;
+	struct reg_state *rs;
 	int rc = held_cells(t, h, a, err);
 
+	if (rc == 0)
+		rc = state_of(s, h->reg, &rs, err);
 	if (rc != 0)
 		return rc;
+	order = order_of(rs);
+	if (order == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", h->reg->name);
 	buf_clear(&s->scratch);
 	buf_put_varint(&s->scratch, TERM_FORMAT);
 	buf_put_text(&s->scratch, h->reg->name);
@@ -248,17 +299,13 @@ int terms_row(struct state *s, struct table *t, struct held *h, struct arena *a,
 	ident_put(&s->scratch, &d->life);
 	version_put(&s->scratch, d->v);
 	proposals_put(&s->scratch, h->reg, &h->row->row, d->life);
-	for (uint32_t g = 1; g < h->row->ngroups; g++)
-		if (h->reg->groups[g] != NULL && (l->groups[g].decision != NULL || l->groups[g].proposals != NULL))
-			names[n++] = (struct named){h->reg->groups[g]->name, g};
-	if (n > 1)
-		qsort(names, n, sizeof names[0], by_name);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct group_state *g = &l->groups[names[i].i];
+	for (uint32_t i = 0; i < order->n; i++) {
+		uint32_t number = order->groups[i].i;
+		const struct group_state *g = &l->groups[number];
 
 		if (g->decision != NULL) {
 			buf_put_u8(&s->scratch, 1);
-			group_put(&s->scratch, h->reg->groups[names[i].i], g->decision);
+			group_put(&s->scratch, h->reg->groups[number], order->columns[number], g->decision);
 		}
 		proposals_put(&s->scratch, h->reg, g, d->life);
 	}

@@ -63,6 +63,8 @@ int merging_own(struct merging *m, struct merging_row *row, const struct value *
                 struct err *err);
 /* State, table (unless table_stands), quarantine, dirty entries of the row. */
 int merging_end_row(struct merging *m, struct merging_row *row, struct err *err);
+/* The row's standing values go to quarantine: the table does not take them now. */
+int merging_set_aside(struct merging *m, struct merging_row *row, bool stands, const char *why, struct err *err);
 /* Seals the own changes of the pass. */
 int merging_end(struct merging *m, struct err *err);
 void merging_release(struct merging *m);
@@ -81,9 +83,16 @@ uint32_t wire_register(struct engine *e, struct state_builder *b, struct reg *r)
 bool wire_part(struct state_builder *b, const struct reg *r, const struct value *v, struct part *ret);
 /* Room for one change more. */
 struct change *wire_change(struct state_builder *b);
+/* What each register of a payload is here; its index is the payload's.  NULL = memory. */
+struct wire_map {
+	struct reg *reg;                 /* NULL: not known here */
+	struct group **groups;           /* by the payload's index of the group; NULL: not known here */
+	uint32_t **columns;              /* by group and the payload's index of the column: its place; UINT32_MAX: not known */
+};
+const struct wire_map *wire_maps(struct engine *e, const struct payload *p, struct arena *a);
 /* The local value that a part says, in the arena; ERR_SCHEMA where the group is not known here. */
-int wire_value(struct engine *e, const struct payload *p, const struct change *c, const struct part *part, struct reg *r,
-               struct arena *a, struct value *ret, struct err *err);
+int wire_value(struct engine *e, const struct payload *p, const struct wire_map *map, const struct change *c,
+               const struct part *part, struct arena *a, struct value *ret, struct err *err);
 /* A row of this register is in the scope of `scope` (unit `all`: of every descendant of its issuer). */
 bool row_in_scope(const struct reg *r, uint64_t unit, uint64_t scope);
 

@@ -14,12 +14,15 @@ struct sum {                             /* of one (register, unit): what terrac
 struct reg_state {                       /* one a register, by number */
 	const struct reg *reg;
 	const char **names;              /* of the groups, by number */
-	sqlite3_stmt *load, *insert, *update, *remove, *scan_first, *scan, *missing, *term;
+	sqlite3_stmt *load, *insert, *update, *remove, *scan_first, *scan, *missing, *term, *max;
 	struct sum *sums;                /* open addressing on unit; NULL until first used */
 	uint32_t nsums, room;
 	struct cell *changed;            /* keys whose terms are missing; bounded, else `missed` */
 	uint32_t nchanged, changed_room;
 	bool missed;
+	bool top_known;                  /* of an INTEGER PRIMARY KEY: no row has one above `top` */
+	int64_t top;
+	struct term_order *order;        /* of groups and columns in a term (terms.c); NULL until first used */
 };
 
 struct state {
@@ -33,6 +36,7 @@ struct state {
 };
 
 int state_of(struct state *s, const struct reg *r, struct reg_state **ret, struct err *err);
+void term_order_free(struct term_order *o);
 int sum_of(struct state *s, struct reg_state *rs, uint64_t unit, struct sum **ret, struct err *err);
 void changed_add(struct state *s, struct reg_state *rs, struct cell key);
 int aside_load(struct state *s, struct held *h, struct arena *a, struct err *err);

@@ -146,12 +146,36 @@ class Demo(Tree):
         # One of each kind, then any; what was superseded first.
         shown = [v[0] for k, v in sorted(kinds.items(), key=lambda kv: kv[0][0] != "superseded")]
         shown = (shown + [c for v in kinds.values() for c in v[1:]])[:2]
-        for c in shown:
-            for words in (["conflicts", "show", str(c["id"])], ["why", c["register"], str(c["key"])]):
-                print("    $ " + town.ctl_line(*words))
-                quote(town.ctl(*words, allow=(0, 1)))
         if len(shown) < 2:
             raise Failed("fewer than two conflicts came from the data; try another SEED or more HOUSEHOLDS")
+        for c in shown:
+            self.explain(town, c)
+        print()
+
+    def explain(self, town, c):
+        """One conflict: what was written, what stands, why; and what `why` says of the row."""
+        names, deleted = {n.unit: n.name for n in self.nodes}, c["kind"] == "edited-while-deleted"
+        kept, lost = ((c[side] or {}).get("values") or {} for side in ("kept", "lost"))
+        loser, keeper = (names.get((c[side] or {}).get("unit"), "nobody") for side in ("lost", "kept"))
+        columns = [name for name in lost if kept.get(name) != lost[name]]
+
+        def cell(value):
+            return "-" if value is None else "(empty)" if value == "" else str(value)
+
+        print("\n    %s %s, group %s: %s" % (c["register"], c["key"], c["group"], c["kind"]))
+        print_table([("column", loser + " wrote", "stood before" if deleted else keeper + " wrote")] +
+                    [(name, cell(lost[name]), cell(kept.get(name))) for name in columns])
+        if deleted:
+            print("    A superior had deleted the row, and %s had not seen that: the row stays deleted." % loser)
+        else:
+            print("    Neither had seen the other's value, and both may decide this group: the higher level's stands, whole.")
+        why = town.ask("why", c["register"], str(c["key"]), "--group", c["group"])
+        held = next((g["held"] for g in why["groups"] if g["group"] == c["group"]), None) or {}
+        print("    Decided by rule %s under policy version %s; %s's value is on record. Held now: %s" % (
+            c["rule"], ", ".join(str(p["version"]) for p in c["policy"]), loser,
+            "nothing, the row is gone" if not why["alive"] else "a %s by %s" % (held.get("mode"), names.get(held.get("unit")))))
+        print("    $ " + town.ctl_line("conflicts", "show", str(c["id"])))
+        print("    $ " + town.ctl_line("why", c["register"], str(c["key"])), flush=True)
 
     def second_policy(self):
         path = os.path.join(self.folder, "relief-2.policy")

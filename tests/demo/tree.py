@@ -121,13 +121,15 @@ class Tree:
         """(node, why) of those not in step, by the nodes' own word."""
         found, by_unit = [], {n.unit: n for n in self.nodes}
         for node in self.nodes:
-            status = node.ask("status")
+            status = node.ask("status", "--tree")
             if status["log_pending"]:
                 found.append((node, "has not sealed everything"))
             if node.parent and status["upstream"]["pending_segments"]:
                 found.append((node, "has not sent everything"))
-            found += [(by_unit[c["unit"]], "digest %s, as of %s" % (c["digest"], c["as_of"])) for c in status["children"]
-                      if c["unit"] in by_unit and (c["digest"] != "equal" or (c["as_of"] or "") < since)]
+            for c in status["children"]:
+                child, compared = by_unit.get(c["unit"]), c["digest_at"] or ""
+                if child and child.parent is node and (c["digest"] != "equal" or compared < since):
+                    found.append((child, "digest %s, compared %s" % (c["digest"], compared or "never")))
         return found
 
     # ---- lines: one relay before each node with children; its bytes are counted, and it can be cut

@@ -59,6 +59,8 @@ void sim_drain(struct sim_tree *t);              /* every link works until all i
 void sim_restart(struct sim_tree *t, int node);
 void sim_backup(struct sim_tree *t, int node);
 void sim_restore(struct sim_tree *t, int node);
+/* Tables hash to what the states say, at every node whose log is empty. */
+void sim_audit(struct sim_tree *t);
 /* Every path equal: table contents below are the root's of that scope; state digests equal; keys hold. */
 void sim_check(struct sim_tree *t);
 

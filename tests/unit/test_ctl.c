@@ -72,7 +72,8 @@ static void lines_show_what_is_deeper(void **state)
 	(void)state;
 	expect_table("{\"name\":\"x\",\"upstream\":{\"url\":\"u\",\"sealed\":3},\"children\":[{\"unit\":\"5\"}],\"quarantine\":0}", 0, false,
 	             "NAME        x\nUPSTREAM\n  URL     u\n  SEALED  3\nCHILDREN\n  UNIT\n  5\nQUARANTINE  0\n");
-	expect_table("[{\"key\":[\"a\",1],\"kept\":{\"phone\":null}}]", 0, false, "KEY   KEPT\na, 1  phone=-\n");
+	expect_table("[{\"key\":[\"a\",1],\"kept\":{\"level\":null,\"unit\":\"5\",\"values\":{\"phone\":null,\"n\":1}}}]", 0, false,
+	             "KEY   KEPT\na, 1  unit=5 values=(phone=- n=1)\n");
 }
 
 static void controls_do_not_reach_the_terminal(void **state)

@@ -161,7 +161,8 @@ def invitation_body(r):
     out = {"addresses": r.many(r.varint(8), lambda: slice_text(r)), "pin": r.take(32).hex(), "secret": r.take(32).hex(),
            "unit": r.unit(), "line": slice_text(r), "name": slice_text(r)}
     need(out["addresses"] and out["line"], "invitation")
-    need(r.take(4) == blake2b(r.data[:r.at])[:4], "check of an invitation")
+    before = r.data[:r.at]
+    need(r.take(4) == blake2b(before)[:4], "check of an invitation")
     return out
 
 
