@@ -88,7 +88,10 @@ void buf_put(struct buf *b, const void *p, size_t n)
 
 void buf_put_u8(struct buf *b, uint8_t x)
 {
-	buf_put(b, &x, 1);
+	uint8_t *to = buf_reserve(b, 1);
+
+	if (to)
+		*to = x;
 }
 
 static void put_little_endian(struct buf *b, uint64_t x, size_t n)
@@ -114,6 +117,10 @@ void buf_put_varint(struct buf *b, uint64_t x)
 	uint8_t bytes[VARINT_MOST];
 	size_t n = 0;
 
+	if (x < 0x80) {
+		buf_put_u8(b, (uint8_t)x);
+		return;
+	}
 	while (x >= 0x80) {
 		bytes[n++] = (uint8_t)(x | 0x80);
 		x >>= 7;
@@ -129,8 +136,17 @@ void buf_put_signed(struct buf *b, int64_t x)
 
 void buf_put_slice(struct buf *b, struct slice s)
 {
-	buf_put_varint(b, s.n);
-	buf_put(b, s.p, s.n);
+	if (s.n >= 0x80) {
+		buf_put_varint(b, s.n);
+		buf_put(b, s.p, s.n);
+		return;
+	}
+	uint8_t *to = buf_reserve(b, s.n + 1);  /* the common case in one step */
+	if (to) {
+		*to = (uint8_t)s.n;
+		if (s.n)
+			memcpy(to + 1, s.p, s.n);
+	}
 }
 
 void buf_put_text(struct buf *b, const char *text)

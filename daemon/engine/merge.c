@@ -11,8 +11,11 @@
 static enum mode ask_mode(void *arg, uint64_t policy, uint32_t group, enum right right, enum level level)
 {
 	struct merging *m = arg;
+	struct mode_known *k = &m->modes[(group * 3 + right) % ARRAY_SIZE(m->modes)];
 
-	return list_mode(m->e, policy, m->reg, group, right, level);
+	if (k->reg != m->reg || k->policy != policy || k->group != group || k->right != right || k->level != level)
+		*k = (struct mode_known){m->reg, policy, group, right, level, list_mode(m->e, policy, m->reg, group, right, level)};
+	return k->mode;
 }
 
 static int reported_load(struct merging *m, uint64_t author)

@@ -270,17 +270,27 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 static int seal_update(struct merging *m, struct merging_row *row, const struct look *look, const struct cell *cells,
                        struct err *err);
 
-/* What stood is decided and waits; the table goes without. */
-static int lags(struct merging *m, struct merging_row *row, const bool *mask, const struct cell *stood, const char *why,
-                struct err *err)
+/* The row is decided to live, own edits before it went included, but its parent is gone: it waits in quarantine, and
+ * the table goes without. */
+static int lags(struct merging *m, struct merging_row *row, const struct look *look, const struct cell *cells,
+                const char *why, struct err *err)
 {
-	int rc = table_write(m->e->table, m->reg, row->held.key, false, mask, stood, err);
+	struct touched *wait = arena_alloc(&m->pass, sizeof *wait);
+	int rc = seal_update(m, row, look, cells, err);
 
-	if (rc == 0)
+	if (wait == NULL)
+		return memory(m->reg, err);
+	*wait = (struct touched){(struct touched *)(uintptr_t)m->waiting, m->reg, key_copy(&m->pass, row->held.key), false};
+	m->waiting = wait;
+	if (rc == 0 && row->nown > 0) {
+		rc = merging_end_row(m, row, err);
+	} else if (rc == 0) {
 		rc = merging_set_aside(m, row, true, why, err);
-	if (rc == 0)
-		rc = table_delete(m->e->table, m->reg, row->held.key, err);
-	return rc == 0 ? state_save(m->e->state, &row->held, m->e->unit, false, &m->row, err) : rc;
+		if (rc == 0)
+			rc = state_save(m->e->state, &row->held, m->e->unit, false, &m->row, err);
+	}
+	row->nown = 0;                           /* done with */
+	return rc == 0 ? table_delete(m->e->table, m->reg, row->held.key, err) : rc;
 }
 
 /* A delete that this level may not make: the row is back as it stood, with this level's own edits before it went. */
@@ -289,12 +299,10 @@ static int undelete(struct merging *m, struct merging_row *row, struct look *loo
 	const struct reg *r = m->reg;
 	const struct value *h = row->held.row->row.decision;
 	bool mask[LIMIT_COLUMNS] = {0}, acting;
-	struct cell *cells = NULL, *stood = arena_copy(&m->row, look->old, r->ncolumns * sizeof *stood);
+	struct cell *cells = NULL;
 	struct err say = {0};
-	int rc;
+	int rc, keys;
 
-	if (stood == NULL)
-		return memory(r, err);
 	for (uint32_t i = 0; i < r->ncolumns; i++) {
 		uint32_t g = r->columns[i].group;
 		bool own = g != 0 && own_mode(m->e, r, h->row_unit, g, RIGHT_GROUP, &acting) == MODE_OWN;
@@ -305,23 +313,25 @@ static int undelete(struct merging *m, struct merging_row *row, struct look *loo
 	}
 	for (uint32_t i = 0; i < r->nkey; i++) {
 		mask[r->key[i] - r->columns] = true;
-		stood[r->key[i] - r->columns] = look->old[r->key[i] - r->columns] = row->held.key.cells[i];
+		look->old[r->key[i] - r->columns] = row->held.key.cells[i];
 	}
 	event(m->e, LOG_LEVEL_WARNING, "refuse", UNIT_NONE, NULL, "register %s: a delete that this level may not make was put back",
 	      r->name);
 	rc = table_write(m->e->table, r, row->held.key, true, mask, look->old, err);
-	if (rc == 0)
-		rc = table_keys(m->e->table, r, row->held.key, false, &say);
-	if (rc == ERR_REFUSED)                   /* its parent is gone by right: decided, but it waits */
-		return lags(m, row, mask, stood, say.text, err);
-	if (rc != 0 && say.code != 0 && err != NULL)
-		*err = say;
 	if (rc == 0)
 		rc = table_read(m->e->table, r, row->held.key_cell, row->held.key, &m->row, &cells, err);
 	if (rc != 0 || cells == NULL)
 		return rc;
 	memset(look->columns, 0, sizeof look->columns);
 	look->whole = true;
+	keys = table_keys(m->e->table, r, row->held.key, false, &say);
+	if (keys == ERR_REFUSED)
+		return lags(m, row, look, cells, say.text, err);
+	if (keys != 0) {
+		if (err != NULL)
+			*err = say;
+		return keys;
+	}
 	return seal_update(m, row, look, cells, err);
 }
 

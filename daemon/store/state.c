@@ -211,7 +211,7 @@ int state_load(struct state *s, struct reg *r, struct key key, struct arena *a, 
 	}
 	ret->exists = true;
 	ret->unit = read_unsigned(rs->load, 0);
-	ret->flags = (uint32_t)sqlite3_column_int64(rs->load, 1);
+	ret->flags = ret->stored_flags = (uint32_t)sqlite3_column_int64(rs->load, 1);
 	id = sqlite3_column_int64(rs->load, 2);
 	term = read_blob(rs->load, 3);
 	if (term.n == TERM_SIZE)
@@ -298,7 +298,7 @@ int state_save(struct state *s, struct held *h, uint64_t scope, bool erase, stru
 	if (rc != 0)
 		return rc;
 	flags |= (d->alive ? STATE_ALIVE : 0) | (any ? STATE_ASIDE : 0);
-	if (h->exists && set == h->set && flags == h->flags && d->row_unit == h->unit && !(any && h->has_term))
+	if (h->exists && set == h->set && flags == h->stored_flags && d->row_unit == h->unit && !(any && h->has_term))
 		return 0;                        /* nothing changed that this row says */
 	rc = account(s, rs, h, stood, stands, d->row_unit, err);
 	if (rc != 0)
@@ -316,7 +316,7 @@ int state_save(struct state *s, struct held *h, uint64_t scope, bool erase, stru
 		rs->top = h->key_cell.i;
 	h->exists = true;
 	h->unit = d->row_unit;
-	h->flags = flags;
+	h->flags = h->stored_flags = flags;
 	h->set = set;
 	h->has_term = false;
 	return 0;

@@ -19,6 +19,15 @@ struct reported {                        /* lists an author reported active, for
 	uint64_t *lists;
 };
 
+struct mode_known {                      /* a mode asked for before in this pass */
+	const struct reg *reg;
+	uint64_t policy;
+	uint32_t group;
+	enum right right;
+	enum level level;
+	enum mode mode;
+};
+
 struct merging {
 	struct engine *e;
 	const struct arrival *from;
@@ -28,6 +37,7 @@ struct merging {
 	struct arena pass;               /* of the pass: own changes, touched rows */
 	struct reg *reg;                 /* of the row at hand */
 	struct reported reported;
+	struct mode_known modes[16];
 	struct state_builder own[LEVELS];        /* own writes by ceiling, sealed at the end */
 	struct touched *touched;
 	const struct touched *waiting;   /* rows that an earlier pass found breaking a foreign key: straight to quarantine */

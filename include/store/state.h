@@ -24,7 +24,7 @@ struct held {
 	struct cell key_cell;            /* the database's one-cell form */
 	bool exists;                     /* a state row is there */
 	uint64_t unit;
-	uint32_t flags;
+	uint32_t flags, stored_flags;    /* as they are to be, and as the state row has them */
 	const struct version_set *set;
 	bool has_term;
 	struct term term;

@@ -2,7 +2,7 @@
  *
  *   prepare FOLDER PLAIN EMPTY C1.sql C2.sql    two nodes of two levels, one child: FOLDER/CASE/{county,town}.db, where
  *                           CASE is c1, c2 or c3 and -up (the township wrote) or -down (the county did), and what was
- *                           written waits to be carried; prints `seal SECONDS BYTES`: every row sealed, and the file
+ *                           written waits to be carried; prints `seal SECONDS`: every row
  *   apply FOLDER CASE       carries it: `apply SECONDS hash SECONDS rows`, first the calls that take it, then the terms
  *   plain DB OPS.tsv        the same statements, prepared, in one transaction: `plain SECONDS`
  *

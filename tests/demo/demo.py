@@ -4,7 +4,7 @@
   demo.py [SEED=n] [KEEP=1] [HOUSEHOLDS=n]      (make demo builds first; variables of the environment count too)
 
   SEED=n         other people, other collisions (1)
-  HOUSEHOLDS=n   households of a township (20000; persons are 3.5 times as many)
+  HOUSEHOLDS=n   households of a township (20000, at least 200; persons are 3.5 times as many)
   KEEP=1         leaves the tree running and says how to look at it and how to stop it
 
 Exit status: 0 every level in step, 1 something is not equal or went wrong."""
@@ -22,6 +22,7 @@ from work import workload
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 POLICY = os.path.join("conf", "policies", "relief.policy")
+FEWEST = 200                             # households of a township, so that something collides
 CASES, CASES_UNMANNED = 20, 3            # applications that a village accepts, or its township for it
 
 
@@ -34,8 +35,8 @@ def options(words):
         if not sep or name not in values:
             sys.exit(__doc__)
         values[name] = value or values[name]
-    if not values["SEED"].isdigit() or not values["HOUSEHOLDS"].isdigit() or int(values["HOUSEHOLDS"]) < workload.VILLAGES:
-        sys.exit("demo: SEED is a number, HOUSEHOLDS one of at least %d" % workload.VILLAGES)
+    if not values["SEED"].isdigit() or not values["HOUSEHOLDS"].isdigit() or int(values["HOUSEHOLDS"]) < FEWEST:
+        sys.exit("demo: SEED is a number, HOUSEHOLDS one of at least %d" % FEWEST)
     return int(values["SEED"]), values["KEEP"] not in ("", "0"), int(values["HOUSEHOLDS"])
 
 
