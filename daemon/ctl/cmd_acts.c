@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -9,6 +10,7 @@
 #include "core/unit.h"
 #include "ctl/ctl.h"
 
+#define COMPARE_MS 5000                  /* how long the superior may take to compare digests */
 #define FILE_MOST (512u << 10)           /* with base64url within what the control socket takes */
 
 static int order(struct ctl *c, const char *const *words, uint32_t n, json_t **ret, struct err *err)
@@ -235,17 +237,73 @@ int cmd_quarantine_retry(struct ctl *c, struct err *err)
 	return 0;
 }
 
+/* ---- reconcile: an audit of the tables, then what is known of the neighbours' digests */
+
+static bool superior_told(const json_t *document, const char *started)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(json_object_get(document, "neighbours"), i, one) {
+		if (json_is_true(json_object_get(one, "superior")))
+			return strcmp(text_of(one, "as_of"), started) >= 0;
+	}
+	return true;
+}
+
+/* Until every row has been looked at, and for a moment until the superior has compared. */
+static int await_audit(struct ctl *c, uint64_t seconds, json_t **ret, int *ret_status, struct err *err)
+{
+	static const char *const words[] = { "reconcile", "status" };
+	const struct source clock = source_system();
+	int64_t begin = clock.steady_ms(NULL), done_at = 0;
+
+	for (;;) {
+		int r = ctl_report(c, words, ARRAY_SIZE(words), ret, ret_status, err);
+		int64_t now = clock.steady_ms(NULL);
+		bool done = !r && json_is_true(json_object_get(*ret, "done"));
+		if (done && !done_at)
+			done_at = now;
+		if (r || now - begin >= (int64_t)seconds * 1000 ||
+		    (done && (now - done_at >= COMPARE_MS || superior_told(*ret, text_of(*ret, "started")))))
+			return r;
+		json_release(ret);
+		nanosleep(&(struct timespec){ .tv_nsec = 200000000L }, NULL);
+	}
+}
+
 int cmd_reconcile(struct ctl *c, struct err *err)
 {
-	static const char *const words[] = { "reconcile" };
-	_cleanup_(json_release) json_t *answer = NULL;
-	int r = ctl_options(c, NULL, 0, 0, 0, err);
+	const char *only[2] = { NULL }, *wait[2] = { NULL };
+	const struct ctl_option options[] = { { .name = "register", .value = only }, { .name = "wait", .value = wait } };
+	_cleanup_(json_release) json_t *answer = NULL, *document = NULL;
+	uint64_t seconds = 600;
+	int status = 0, r = ctl_options(c, options, ARRAY_SIZE(options), 0, 1, err);
 
+	if (!r && c->argc && strcmp(c->argv[0], "status"))
+		r = err_set(err, ERR_USAGE, "%s: one word too many", c->argv[0]);
+	if (!r && wait[0] && text_number(wait[0], 0, 86400, &seconds))
+		r = err_set(err, ERR_USAGE, "--wait %s: seconds, 0 to 86400", wait[0]);
+	const char *const words[] = { "reconcile", "--register", only[0] };
+	if (!r && !c->argc)
+		r = ctl_call_for(c, words, only[0] ? 3 : 1, -1, &answer, err);
 	if (!r)
-		r = ctl_call_for(c, words, ARRAY_SIZE(words), -1, &answer, err);
+		r = await_audit(c, c->argc ? 0 : seconds, &document, &status, err);
+	if (r)
+		return r;
+	if (answer)
+		json_object_set(document, "actor", json_object_get(answer, "actor"));
+	bool done = json_is_true(json_object_get(document, "done"));
+	c->status = MAX(c->status, done ? status : 1);
+	r = ctl_print(c, document, err);
 	if (r || c->json)
-		return r ? r : ctl_print(c, answer, err);
-	ctl_say(c, "%lld registers are compared with the record; the superior's digests are asked for now.",
-	        "已核对 %lld 个台账与记录；正在与上级比对摘要。", (long long)json_integer_value(json_object_get(answer, "registers")));
+		return r;
+	if (!done)
+		ctl_say(c, "Not every row has been looked at yet; terracectl reconcile status says how far it is.",
+		        "尚未核对完；用 terracectl reconcile status 查看进度。");
+	else if (status)
+		ctl_say(c, "Something differs; rows that the table had otherwise are reported from now on.", "有差异；表中不同的行已作为变更上报。");
+	else
+		ctl_say(c, "Nothing differs, as far as is known.", "就目前所知没有差异。");
 	return 0;
 }

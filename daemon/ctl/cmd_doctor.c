@@ -131,6 +131,35 @@ static void look_at_space(struct visit *v)
 	      "%llu MB are free", mb);
 }
 
+/* Pages, and the triggers of every register. */
+static void look_into_database(struct visit *v)
+{
+	static const char *const asked[] = { "verify" };
+	_cleanup_(json_release) json_t *document = NULL;
+	struct err e = { 0 };
+	size_t i, triggers = 0;
+	json_t *one;
+	int status, r = ctl_report(v->c, asked, ARRAY_SIZE(asked), &document, &status, &e);
+
+	if (r) {
+		note(v, "schema", r == ERR_NOT_FOUND ? WARN : BAD, e.text, words(v, "start the daemon once; if the file is damaged, restore a backup",
+		     "请先启动一次后台程序；如已损坏请恢复备份"));
+		return;
+	}
+	json_array_foreach(json_object_get(document, "findings"), i, one) {
+		const char *check = json_string_value(json_object_get(one, "check")), *text = json_string_value(json_object_get(one, "error"));
+		const char *object = json_string_value(json_object_get(one, "object"));
+		bool trigger = check && !strcmp(check, "triggers");
+		triggers += trigger;
+		notef(v, trigger ? "triggers" : "schema", BAD, trigger ? words(v, "start the daemon, or restart it", "启动或重启后台程序") :
+		      words(v, "restore a backup", "请恢复备份"), "%s%s%s", object ? object : "", object ? ": " : "", text ? text : "");
+	}
+	if (!json_array_size(json_object_get(document, "findings")))
+		note(v, "schema", GOOD, words(v, "pages and tables of the database are whole", "数据库完好"), "");
+	if (!triggers)
+		note(v, "triggers", GOOD, words(v, "all stand", "齐全"), "");
+}
+
 static void look_at_database(struct visit *v)
 {
 	struct db *db = NULL;
@@ -145,6 +174,8 @@ static void look_at_database(struct visit *v)
 	db_close(db);
 	judge(v, "database", r, &e, v->settings.database, words(v, "look at the file's owner and permissions; if it is damaged, restore a backup",
 	      "检查文件属主和权限；如已损坏请恢复备份"));
+	if (!r)
+		look_into_database(v);
 }
 
 /* ---- the daemon and its ports */

@@ -1,6 +1,7 @@
 /* The commands that only read (engine/report.h), with or without a daemon. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "app/home.h"
 #include "app/settings.h"
@@ -8,6 +9,9 @@
 #include "core/limits.h"
 #include "ctl/ctl.h"
 #include "engine/report.h"
+
+#define FOLLOW_MS    500
+#define FOLLOW_FIRST 10
 
 /* The chain says who the parent is.  Who may not read it, or has none yet, sees the rest all the same. */
 static bool read_chain(const char *home, struct chain *ret)
@@ -28,12 +32,11 @@ static int print_csv(const json_t *document, struct err *err)
 	return r;
 }
 
-static int run(struct ctl *c, const struct settings *s, struct err *err)
+static int run(const struct settings *s, const char *home_folder, const char *const *words, uint32_t n, json_t **ret,
+               int *ret_status, struct err *err)
 {
-	_cleanup_(json_release) json_t *document = NULL;
-	const char *words[CTL_WORDS];
 	struct chain chain;
-	bool enrolled = read_chain(c->home, &chain), csv = false;
+	bool enrolled = read_chain(home_folder, &chain);
 	const struct report_home home = { .database = s->database,
 		                          .unit = s->unit,
 		                          .parent = enrolled && chain.n > 1 ? chain.at[1].unit : UNIT_NONE,
@@ -42,29 +45,110 @@ static int run(struct ctl *c, const struct settings *s, struct err *err)
 		                          .url = s->has_upstream ? s->upstream_urls[0] : NULL,
 		                          .chain = enrolled ? &chain : NULL,
 		                          .now_ms = source_system().wall_ms(NULL) };
+
+	return report_run(&home, words, n, ret, ret_status, err);
+}
+
+int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t **ret, int *ret_status, struct err *err)
+{
+	struct settings s;
+	int r = settings_read(c->home, &s, err);
+
+	*ret = NULL;
+	if (r)
+		return r;
+	r = run(&s, c->home, words, n, ret, ret_status, err);
+	settings_release(&s);
+	return r;
+}
+
+/* The command's words without an option of ours; whether it stood there. */
+static bool take_flag(struct ctl *c, const char *flag, const char **words, uint32_t *ret_n)
+{
+	bool found = false;
 	uint32_t n = 0;
-	int status = 0;
 
 	for (uint32_t i = 0; i < c->nwords; i++)
-		if (!strcmp(c->words[i], "--csv"))
-			csv = true;
+		if (!strcmp(c->words[i], flag))
+			found = true;
 		else
 			words[n++] = c->words[i];
-	int r = report_run(&home, words, n, &document, &status, err);
+	*ret_n = n;
+	return found;
+}
+
+int cmd_report(struct ctl *c, struct err *err)
+{
+	_cleanup_(json_release) json_t *document = NULL;
+	const char *words[CTL_WORDS] = { NULL };
+	uint32_t n;
+	int status = 0;
+	bool csv = take_flag(c, "--csv", words, &n);
+	int r = ctl_report(c, words, n, &document, &status, err);
+
 	if (!r)
 		r = csv && !c->json ? print_csv(document, err) : ctl_print(c, document, err);
 	c->status = MAX(c->status, status);
 	return r;
 }
 
-int cmd_report(struct ctl *c, struct err *err)
-{
-	struct settings s;
-	int r = settings_read(c->home, &s, err);
+/* ---- log --follow: the last events, then each as it comes, a line each, until the reader goes away */
 
-	if (r)
-		return r;
-	r = run(c, &s, err);
-	settings_release(&s);
+static int print_event(const struct ctl *c, const json_t *event, struct err *err)
+{
+	_cleanup_(buf_release) struct buf b = { 0 };
+	const char *at = json_string_value(json_object_get(event, "at")), *peer = json_string_value(json_object_get(event, "peer"));
+	const char *kind = json_string_value(json_object_get(event, "kind")), *text = json_string_value(json_object_get(event, "text"));
+	char local[RFC3339_SIZE];
+	int64_t ms;
+
+	if (c->json)
+		json_put(&b, event);
+	else
+		buf_printf(&b, "%s  %-10s  %-12s  %s", at && !time_of(at, &ms) ? time_local(ms, local) : "-", kind ? kind : "-",
+		           peer ? peer : "-", text ? text : "");
+	for (size_t i = 0; i < b.n; i++)
+		if (b.p[i] < ' ')
+			b.p[i] = ' ';
+	if (puts(buf_text(&b)) < 0 || fflush(stdout))
+		return err_set(err, ERR_IO, "standard output: cannot be written");
+	return 0;
+}
+
+int cmd_log(struct ctl *c, struct err *err)
+{
+	const struct timespec pause = { .tv_sec = FOLLOW_MS / 1000, .tv_nsec = FOLLOW_MS % 1000 * 1000000L };
+	const char *words[CTL_WORDS + 2] = { NULL };
+	char since[RFC3339_SIZE] = "";
+	json_int_t last = 0;
+	uint32_t n, own;
+	int status, r = 0;
+
+	if (!take_flag(c, "--follow", words, &own))
+		return cmd_report(c, err);
+	if (own > CTL_WORDS - 2)
+		return err_set(err, ERR_USAGE, "more than %d words", CTL_WORDS - 2);
+	for (bool first = true; !r; first = false) {
+		_cleanup_(json_release) json_t *document = NULL;
+		n = own;
+		if (*since) {                    /* the later one counts */
+			words[n++] = "--since";
+			words[n++] = since;
+		}
+		r = ctl_report(c, words, n, &document, &status, err);
+		size_t count = json_array_size(document);
+		for (size_t i = first && count > FOLLOW_FIRST ? count - FOLLOW_FIRST : 0; !r && i < count; i++) {
+			const json_t *event = json_array_get(document, i);
+			json_int_t id = json_integer_value(json_object_get(event, "id"));
+			if (id <= last)
+				continue;
+			r = print_event(c, event, err);
+			last = id;
+			const char *at = json_string_value(json_object_get(event, "at"));
+			snprintf(since, sizeof(since), "%s", at ? at : "");
+		}
+		if (!r)
+			nanosleep(&pause, NULL);
+	}
 	return r;
 }

@@ -110,6 +110,20 @@ static const struct {
 	{ "bytes", "BYTES", "字节" },
 	{ "position", "POSITION", "位置" },
 	{ "author", "AUTHOR", "登记单位" },
+	{ "started", "STARTED", "开始时间" },
+	{ "rows", "ROWS", "行" },
+	{ "differ", "DIFFERING ROWS", "不同行数" },
+	{ "neighbours", "NEIGHBOURS", "上下级" },
+	{ "superior", "SUPERIOR", "是上级" },
+	{ "as_of", "AS OF", "截至" },
+	{ "findings", "FINDINGS", "发现" },
+	{ "database", "DATABASE", "数据库" },
+	{ "segments", "SEGMENTS", "数据段" },
+	{ "not_authentic", "NOT AUTHENTIC", "不可信" },
+	{ "triggers_missing", "TRIGGERS MISSING", "缺少触发器" },
+	{ "object", "OBJECT", "对象" },
+	{ "stream", "STREAM", "流" },
+	{ "epoch", "EPOCH", "运行期" },
 };
 
 static void put_heading(struct buf *b, const char *key, bool chinese)

@@ -11,6 +11,7 @@
 #include "engine/install.h"
 #include "engine/merge.h"
 #include "engine/seal.h"
+#include "store/reports.h"
 
 #define POLICY_MOST (4u << 20)
 
@@ -46,7 +47,8 @@ static int publish(const struct order *o, json_t **ret, struct err *err)
 	if (rc != 0)
 		return rc;
 	event(o->e, LOG_LEVEL_NOTICE, "policy", UNIT_NONE, NULL, "version %llu published by %s", (unsigned long long)version, o->actor);
-	*ret = json_pack("{s:s, s:I}", "issuer", unit_text(o->e->unit, unit), "version", (json_int_t)version);
+	*ret = json_pack("{s:s, s:I, s:s}", "issuer", unit_text(o->e->unit, unit), "version", (json_int_t)version, "actor",
+	                 o->actor);
 	return 0;
 }
 
@@ -59,7 +61,7 @@ static int import_units(const struct order *o, json_t **ret, struct err *err)
 	if (rc == 0)
 		rc = units_publish(o->e, buf_slice(&lines), &n, err);
 	if (rc == 0)
-		*ret = json_pack("{s:i}", "units", (int)n);
+		*ret = json_pack("{s:i, s:s}", "units", (int)n, "actor", o->actor);
 	return rc;
 }
 
@@ -116,8 +118,8 @@ static int invite(const struct order *o, json_t **ret, struct err *err)
 	if (rc != 0)
 		return rc;
 	event(e, LOG_LEVEL_NOTICE, "enrol", unit, NULL, "invited by %s for %llu hours", o->actor, (unsigned long long)hours);
-	*ret = json_pack("{s:s, s:s, s:s}", "unit", o->words[0], "line", buf_text(&line), "until",
-	                 time_rfc3339(kept.until_s * 1000, until));
+	*ret = json_pack("{s:s, s:s, s:s, s:s}", "unit", o->words[0], "line", buf_text(&line), "until",
+	                 time_rfc3339(kept.until_s * 1000, until), "actor", o->actor);
 	return 0;
 }
 
@@ -125,7 +127,7 @@ static int invite(const struct order *o, json_t **ret, struct err *err)
 
 static int all_settled(struct engine *e, bool *ret_done, struct err *err)
 {
-	*ret_done = !log_pending(e->db);
+	*ret_done = !log_pending(e->db) && !quarantine_any(e->db);
 	for (enum level l = PROVINCE; l < LEVELS && *ret_done; l++) {
 		struct stream_head head;
 
@@ -207,29 +209,100 @@ static int retry_waiting(const struct order *o, json_t **ret, struct err *err)
 	if (rc == 0)
 		rc = engine_commit(o->e, err);
 	if (rc == 0)
-		*ret = json_pack("{s:b}", "left", quarantine_any(o->e->db));
+		*ret = json_pack("{s:b, s:s}", "left", quarantine_any(o->e->db), "actor", o->actor);
 	return rc;
+}
+
+struct wanted {
+	int64_t id;
+	uint32_t reg;
+	bool found;
+};
+
+static int waiting_one(void *arg, const struct waiting_row *w)
+{
+	struct wanted *x = arg;
+
+	if (w->id != x->id)
+		return 0;
+	x->found = true;
+	x->reg = w->reg;
+	return 1;
+}
+
+/* What waits is decided and stands in the state of every node; taking it away here alone would make this node differ
+ * for good.  Only the unit that decides can withdraw it, by writing the row again. */
+static int drop_waiting(const struct order *o, json_t **ret, struct err *err)
+{
+	struct wanted x = {0};
+	const struct reg *reg;
+	uint64_t id;
+	int rc;
+
+	(void)ret;
+	if (text_number(o->words[0], 1, INT64_MAX, &id) != 0)
+		return err_set(err, ERR_USAGE, "%s is not a number from the list", o->words[0]);
+	if (o->words[1][0] == '\0')
+		return err_set(err, ERR_USAGE, "give a reason in words");
+	x.id = (int64_t)id;
+	rc = report_quarantine(o->e->db, waiting_one, &x, err);
+	if (rc != 0)
+		return rc;
+	if (!x.found)
+		return err_set(err, ERR_NOT_FOUND, "nothing of number %s is in quarantine", o->words[0]);
+	reg = catalog_number(o->e->catalog, x.reg);
+	return err_set(err, ERR_REFUSED, "quarantine %s: the change is decided and other nodes hold it; register %s takes it as soon as "
+	               "what its table asks for is there, or the deciding unit writes the row again", o->words[0],
+	               reg != NULL ? reg->name : "?");
+}
+
+/* The report `reconcile status` says how it stands: what it finds are the late rows of segments behind this one. */
+static int audit_remember(struct engine *e, struct err *err)
+{
+	int64_t last = 0;
+	int rc = report_last_segment(e->db, &last, err);
+
+	if (rc == 0)
+		rc = meta_put_number(e->db, "audit segment", last, err);
+	return rc == 0 ? meta_put_number(e->db, "audit at", now_ms(e), err) : rc;
 }
 
 /* The administrator's reconciliation begins with an audit: every table against its state, row by row. */
 static int audit(const struct order *o, json_t **ret, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
+	const char *only = o->n > 1 && strcmp(o->words[0], "--register") == 0 ? o->words[1] : NULL;
 	struct engine *e = o->e;
-	int rc = engine_begin(e, err);
+	const struct reg *one = only != NULL ? catalog_register(e->catalog, slice_of(only)) : NULL;
+	int started = 0, rc;
 
+	if (only != NULL && (one == NULL || one->policy == NULL))
+		return err_set(err, ERR_NOT_FOUND, "%s is no register of the policies in force here", only);
+	rc = engine_seal(e, err);                /* what was written in the ordinary way is no finding */
+	if (rc == 0)
+		rc = engine_begin(e, err);
 	guard = e;
 	if (rc == 0)
+		rc = audit_remember(e, err);
+	if (rc == 0)
 		rc = watch_install(e, true, err);
-	for (uint32_t i = 0; rc == 0 && i < e->catalog->nregs; i++)
-		if (e->catalog->regs[i]->policy != NULL && !e->catalog->regs[i]->hold)
-			rc = watch_walk(e, e->catalog->regs[i], "audit", err);
+	for (uint32_t i = 0; rc == 0 && i < e->catalog->nregs; i++) {
+		const struct reg *r = e->catalog->regs[i];
+
+		if (r->policy == NULL || r->hold || (one != NULL && r != one))
+			continue;
+		rc = watch_walk(e, r, "audit", err);
+		started++;
+	}
 	if (rc == 0)
 		rc = engine_commit(e, err);
+	if (rc != 0)
+		return rc;
 	e->hello_due = e->parent != UNIT_NONE;
-	if (rc == 0)
-		*ret = json_pack("{s:i}", "registers", (int)e->catalog->nregs);
-	return rc;
+	event(e, LOG_LEVEL_NOTICE, "reconcile", UNIT_NONE, NULL, "%d registers are compared with the record, asked by %s", started,
+	      o->actor);
+	*ret = json_pack("{s:i, s:s}", "registers", started, "actor", o->actor);
+	return 0;
 }
 
 /* ---- the table */
@@ -246,6 +319,7 @@ static const struct command {
 	{{"conflicts", "close"}, 2, close_conflict},
 	{{"issues", "close"}, 2, close_issue},
 	{{"quarantine", "retry"}, 0, retry_waiting},
+	{{"quarantine", "drop"}, 2, drop_waiting},
 	{{"reconcile", NULL}, 0, audit},
 };
 

@@ -398,6 +398,19 @@ static int one_pass(struct merging *m, const struct payload *p, struct err *err)
 	return rc;
 }
 
+/* Only a foreign key makes a pass be taken back and begun again; then what it did has to be set apart. */
+static bool may_break(struct engine *e, const struct payload *p)
+{
+	bool may = false;
+
+	for (uint32_t i = 0; i < p->nregisters && !may; i++) {
+		const struct reg *r = catalog_register(e->catalog, p->registers[i].name);
+
+		may = r != NULL && table_has_keys(e->table, r);
+	}
+	return may;
+}
+
 struct before {                          /* counters of the engine, to go back to */
 	struct marks met;
 	uint64_t sealed;
@@ -411,7 +424,7 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 	_cleanup_(arena_release) struct arena keep = {0};
 	struct touched *waiting = NULL;
 	struct before was = {e->met, e->sealed, e->epoch, e->former, e->fresh};
-	bool found = false;
+	bool found = false, apart = may_break(e, p);
 	int rc = 0;
 
 	for (int pass = 0; pass < 100; pass++) {
@@ -421,7 +434,7 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 		begin(&m, e, from, ret);
 		m.waiting = waiting;
 		rc = state_flush(e->state, err);         /* what a roll-back to the savepoint must not forget */
-		if (rc == 0)
+		if (rc == 0 && apart)
 			rc = db_savepoint(e->db, err);
 		if (rc == 0)
 			rc = one_pass(&m, p, err);
@@ -431,8 +444,9 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 			rc = merging_end(&m, err);
 		merging_release(&m);
 		if (rc == 0 && !found)
-			return db_savepoint_release(e->db, err);
-		db_savepoint_rollback(e->db);
+			return apart ? db_savepoint_release(e->db, err) : 0;
+		if (apart)
+			db_savepoint_rollback(e->db);
 		state_forget(e->state);
 		e->met = was.met;
 		e->sealed = was.sealed;

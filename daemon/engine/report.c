@@ -167,6 +167,7 @@ static const struct report_command {
 	{ { "segment", "dump" }, false, 1, 1, "", report_segment_dump },
 	{ { "segment", "verify" }, false, 1, 1, "", report_segment_verify },
 	{ { "verify", NULL }, false, 0, 0, "d", report_verify },
+	{ { "reconcile", "status" }, false, 0, 0, "", report_reconcile },
 };
 
 static const struct report_command *find(const char *const *words, uint32_t n, uint32_t *ret_own)
@@ -293,6 +294,8 @@ static int words_read(struct report *r, const struct report_command *c, const ch
 
 static int open_file(struct report *r, struct err *err)
 {
+	_cleanup_(buf_release) struct buf b = { 0 };
+	bool found;
 	int rc;
 
 	if (!file_exists(r->home->database))
@@ -300,7 +303,9 @@ static int open_file(struct report *r, struct err *err)
 	rc = db_open(r->home->database, DB_READ, &r->db, err);
 	if (rc == 0)
 		rc = db_begin(r->db, err);
-	if (rc == 0 && meta_number(r->db, "state", -1) < 0)
+	if (rc == 0 && meta_number(r->db, "state", -1) < 0 && meta_get(r->db, "state", &b, &found, err) == ERR_DAMAGED)
+		rc = ERR_DAMAGED;
+	else if (rc == 0 && meta_number(r->db, "state", -1) < 0)
 		rc = err_set(err, ERR_NOT_FOUND, "%s holds nothing of Terrace yet; start terraced on it once", r->home->database);
 	return rc;
 }

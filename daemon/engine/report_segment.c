@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "core/change.h"
+#include "engine/watch.h"
 #include "store/outbox.h"
 
 #define FILE_MOST (LIMIT_SEGMENT_STORED + 2 * LIMIT_HEADER)
@@ -288,11 +289,11 @@ int report_segment_verify(struct report *r, struct err *err)
 	return 0;
 }
 
-/* ---- verify: the file, and with --deep every segment that is kept */
+/* ---- verify: the file, the triggers, and with --deep every segment that is kept */
 
 struct checking {
 	struct report *r;
-	uint64_t segments, bad;
+	uint64_t segments, bad, triggers;
 	bool pages_bad;
 };
 
@@ -347,6 +348,17 @@ static int segment_check(void *arg, const struct segment_row *row)
 	return 0;
 }
 
+static int triggers_check(void *arg, const struct reg *reg, uint32_t missing)
+{
+	struct checking *c = arg;
+
+	if (missing > 0)
+		finding(c->r, "triggers", reg->name, "triggers are missing or changed; the running daemon puts them back and looks at "
+		        "every row");
+	c->triggers += missing;
+	return 0;
+}
+
 int report_verify(struct report *r, struct err *err)
 {
 	struct checking c = { .r = r };
@@ -355,11 +367,16 @@ int report_verify(struct report *r, struct err *err)
 	r->ret = json_object();
 	put(r->ret, "findings", json_array());
 	rc = report_integrity(r->db, r->deep, page_line, &c, err);
+	if (rc == 0 && !c.pages_bad)
+		rc = report_catalog(r, err);
+	if (rc == 0 && !c.pages_bad)
+		rc = watch_missing(r->db, r->catalog, r->home->parent == UNIT_NONE, r->home->level, triggers_check, &c, err);
 	if (rc == 0 && !c.pages_bad && r->deep)
 		rc = report_segments(r->db, UNIT_NONE, segment_check, &c, err);
 	put(r->ret, "database", json_string(c.pages_bad ? "damaged" : "ok"));
 	put(r->ret, "segments", json_count(c.segments));
 	put(r->ret, "not_authentic", json_count(c.bad));
-	r->found = c.pages_bad || c.bad > 0 ? 5 : 0;
+	put(r->ret, "triggers_missing", json_count(c.triggers));
+	r->found = c.pages_bad || c.bad > 0 ? 5 : c.triggers > 0;
 	return rc;
 }

@@ -191,7 +191,7 @@ int report_why(struct report *r, struct err *err)
 	r->filter = (struct report_filter){ .reg = reg->name, .key = &cell, .group = r->filter.group, .all = true };
 	rc = report_row_records(r, &records, err);
 	if (rc == 0 && !json_is_true(json_object_get(r->ret, "known")) && json_array_size(records) == 0)
-		rc = err_set(err, ERR_NOT_FOUND, "register %s has no row with this key, and none is on record", reg->name);
+		rc = err_set(err, ERR_NOT_FOUND, "register %s has no row %s, and none is on record", reg->name, r->words[1]);
 	json_object_del(r->ret, "known");
 	put(r->ret, "records", records);
 	return rc;

@@ -5,27 +5,33 @@
 #include "base/log.h"
 #include "engine/merge.h"
 #include "engine/seal.h"
+#include "engine/watch.h"
 
 #define WALK_ROWS 2000u
 
 /* ---- modes */
 
-static enum mode strongest(struct engine *e, const struct reg *r, uint32_t number, enum right right)
+struct place {                           /* a node in its tree, as far as its modes depend on it */
+	bool top;
+	enum level level;
+};
+
+static enum mode strongest(struct place at, const struct reg *r, uint32_t number, enum right right)
 {
 	enum mode best = MODE_READ;
 
 	/* This level, those below it that may be unmanned, and at the top those above it. */
-	for (enum level l = e->parent == UNIT_NONE ? PROVINCE : e->level; l < LEVELS; l++)
+	for (enum level l = at.top ? PROVINCE : at.level; l < LEVELS; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
 	return best;
 }
 
 /* What is this level's for every row: its own mode, at the top also that of levels above. */
-static enum mode always(struct engine *e, const struct reg *r, uint32_t number, enum right right)
+static enum mode always(struct place at, const struct reg *r, uint32_t number, enum right right)
 {
-	enum mode best = policy_mode(r->policy, number, right, e->level);
+	enum mode best = policy_mode(r->policy, number, right, at.level);
 
-	for (enum level l = PROVINCE; e->parent == UNIT_NONE && l < e->level; l++)
+	for (enum level l = PROVINCE; at.top && l < at.level; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
 	return best;
 }
@@ -46,14 +52,14 @@ struct sentences {
 	struct buf text[66];
 };
 
-static void modes_of(struct engine *e, const struct reg *r, struct capture_modes *ret, struct sentences *s)
+static void modes_of(struct place at, const struct reg *r, struct capture_modes *ret, struct sentences *s)
 {
 	char what[300];
 
 	memset(ret, 0, sizeof *ret);
-	ret->create = strongest(e, r, 0, RIGHT_CREATE) == MODE_OWN;
-	ret->remove = always(e, r, 0, RIGHT_DELETE) == MODE_OWN;
-	ret->may_propose_row = !ret->remove && strongest(e, r, 0, RIGHT_DELETE) != MODE_READ;
+	ret->create = strongest(at, r, 0, RIGHT_CREATE) == MODE_OWN;
+	ret->remove = always(at, r, 0, RIGHT_DELETE) == MODE_OWN;
+	ret->may_propose_row = !ret->remove && strongest(at, r, 0, RIGHT_DELETE) != MODE_READ;
 	snprintf(what, sizeof what, "%s", r->name);
 	who_decides(r, 0, RIGHT_CREATE, what, &s->text[64]);
 	who_decides(r, 0, RIGHT_DELETE, what, &s->text[65]);
@@ -65,8 +71,8 @@ static void modes_of(struct engine *e, const struct reg *r, struct capture_modes
 
 		if (number == 0)
 			continue;
-		here = always(e, r, number, RIGHT_GROUP);
-		most = strongest(e, r, number, RIGHT_GROUP);
+		here = always(at, r, number, RIGHT_GROUP);
+		most = strongest(at, r, number, RIGHT_GROUP);
 		/* What is this level's only for some rows (unmanned units) keeps its old values: sealing judges row by row. */
 		if (here == MODE_OWN)
 			ret->own |= UINT64_C(1) << g;
@@ -78,19 +84,47 @@ static void modes_of(struct engine *e, const struct reg *r, struct capture_modes
 	}
 }
 
-int watch_install(struct engine *e, bool check, struct err *err)
+static void sentences_release(struct sentences *s)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(s->text); k++)
+		buf_release(&s->text[k]);
+}
+
+int watch_missing(struct db *db, const struct catalog *c, bool top, enum level level,
+                  int (*fn)(void *arg, const struct reg *r, uint32_t missing), void *arg, struct err *err)
 {
 	int rc = 0;
 
+	for (uint32_t i = 0; i < c->nregs && rc == 0; i++) {
+		_cleanup_(sentences_release) struct sentences s = {0};
+		const struct reg *r = c->regs[i];
+		struct capture_modes modes;
+		uint32_t missing = 0;
+
+		if (r->policy == NULL || r->hold)
+			continue;
+		modes_of((struct place){top, level}, r, &modes, &s);
+		rc = capture_check(db, r, &modes, &missing, err);
+		if (rc == 0 && fn(arg, r, missing) != 0)
+			break;
+	}
+	return rc;
+}
+
+int watch_install(struct engine *e, bool check, struct err *err)
+{
+	const struct place at = {e->parent == UNIT_NONE, e->level};
+	int rc = 0;
+
 	for (uint32_t i = 0; i < e->catalog->nregs && rc == 0; i++) {
+		_cleanup_(sentences_release) struct sentences s = {0};
 		struct reg *r = e->catalog->regs[i];
-		struct sentences s = {0};
 		struct capture_modes modes;
 		uint32_t missing = 1;
 
 		if (r->policy == NULL || r->hold)
 			continue;
-		modes_of(e, r, &modes, &s);
+		modes_of(at, r, &modes, &s);
 		if (check)
 			rc = capture_check(e->db, r, &modes, &missing, err);
 		if (rc == 0 && missing > 0) {
@@ -101,8 +135,6 @@ int watch_install(struct engine *e, bool check, struct err *err)
 				rc = watch_walk(e, r, "audit", err);
 			}
 		}
-		for (size_t k = 0; k < ARRAY_SIZE(s.text); k++)
-			buf_release(&s.text[k]);
 	}
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include "store/state_inside.h"
 
 #include "base/json.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,15 @@ static void real_text(struct buf *b, double r)
 	buf_printf(b, "%s", text);
 }
 
+/* What JSON writes as it is, between quotes: nearly every text. */
+static bool is_plain(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < ' ' || s.p[i] == '"' || s.p[i] == '\\')
+			return false;
+	return utf8_valid(s);
+}
+
 static void cell_json(struct buf *b, struct cell c)
 {
 	_cleanup_(json_release) json_t *j = NULL;
@@ -108,7 +118,12 @@ static void cell_json(struct buf *b, struct cell c)
 		real_text(b, c.r);
 		return;
 	}
-
+	if (c.type == CELL_TEXT && is_plain(c.s)) {
+		buf_put_u8(b, '"');
+		buf_put(b, c.s.p, c.s.n);
+		buf_put_u8(b, '"');
+		return;
+	}
 	switch (c.type) {
 	case CELL_NULL: j = json_null(); break;
 	case CELL_INT: j = json_integer(c.i); break;

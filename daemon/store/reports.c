@@ -327,6 +327,31 @@ int report_oldest(struct db *db, uint64_t author, int64_t *ret_ms, struct err *e
 	return each(db, s, one_number, ret_ms, err);
 }
 
+struct walk_call {
+	int (*fn)(void *arg, uint32_t reg);
+	void *arg;
+};
+
+static int one_walk(sqlite3_stmt *s, void *arg)
+{
+	const struct walk_call *c = arg;
+
+	return c->fn(c->arg, (uint32_t)read_unsigned(s, 0));
+}
+
+int report_walks(struct db *db, int (*fn)(void *arg, uint32_t reg), void *arg, struct err *err)
+{
+	struct walk_call c = { fn, arg };
+
+	return each(db, whole(db, SQL_REPORT_WALKS, err), one_walk, &c, err);
+}
+
+int report_last_segment(struct db *db, int64_t *ret, struct err *err)
+{
+	*ret = 0;
+	return each(db, whole(db, SQL_REPORT_LAST_SEGMENT, err), one_number, ret, err);
+}
+
 struct line_call {
 	int (*fn)(void *arg, const char *line);
 	void *arg;

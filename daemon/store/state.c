@@ -216,7 +216,7 @@ int state_load(struct state *s, struct reg *r, struct key key, struct arena *a, 
 	term = read_blob(rs->load, 3);
 	if (term.n == TERM_SIZE)
 		memcpy(ret->term.at, term.p, TERM_SIZE);
-	ret->has_term = !term_equal(&ret->term, &none);
+	ret->has_term = memcmp(&ret->term, &none, sizeof none) != 0;
 	sqlite3_reset(rs->load);
 	rc = sets_get(s->sets, id, &ret->set, err);
 	if (rc != 0)

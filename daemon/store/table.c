@@ -357,6 +357,21 @@ static int prepare_writer(struct table *t, struct reg_table *rt, bool insert, co
 	return 0;
 }
 
+/* It moves to the front: rows of one kind follow each other. */
+static struct writer *find_writer(struct reg_table *rt, bool insert, const bool *mask)
+{
+	for (struct writer **at = &rt->writers; *at != NULL; at = &(*at)->next) {
+		struct writer *w = *at;
+
+		if (w->insert != insert || memcmp(w->mask, mask, rt->reg->ncolumns * sizeof *mask) != 0)
+			continue;
+		*at = w->next;
+		w->next = rt->writers;
+		return rt->writers = w;
+	}
+	return NULL;
+}
+
 static int refused(struct table *t, const struct reg *r, struct err *err)
 {
 	if ((sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_CONSTRAINT)
@@ -412,14 +427,11 @@ int table_write(struct table *t, const struct reg *r, struct key key, bool inser
 		rc = overflow_write(t, r, key, mask, cells, err);
 	if (rc != 0 || !any)
 		return rc;
-	for (w = rt->writers; w != NULL; w = w->next)
-		if (w->insert == insert && memcmp(w->mask, present, r->ncolumns * sizeof *present) == 0)
-			break;
+	w = find_writer(rt, insert, present);
 	if (w == NULL)
 		rc = prepare_writer(t, rt, insert, present, &w, err);
 	if (rc != 0)
 		return rc;
-	sqlite3_reset(w->statement);
 	for (uint32_t i = 0; i < r->ncolumns; i++)
 		if (present[i])
 			bind_cell(w->statement, (int)i + 1, cells[i]);

@@ -36,6 +36,9 @@ int ctl_options(struct ctl *c, const struct ctl_option *options, uint32_t n, uin
 int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **ret, struct err *err);
 int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err);
 
+/* A report of c->home, the daemon running or not (engine/report.h). */
+int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t **ret, int *ret_status, struct err *err);
+
 /* The document: with --json as it is, else as a table, or line by line. */
 int ctl_print(struct ctl *c, const json_t *document, struct err *err);
 /* A line for people; nothing with --json. */
@@ -73,5 +76,6 @@ int cmd_quarantine_drop(struct ctl *c, struct err *err);
 int cmd_reconcile(struct ctl *c, struct err *err);
 int cmd_doctor(struct ctl *c, struct err *err);
 int cmd_report(struct ctl *c, struct err *err);  /* whatever only reads: engine/report.h */
+int cmd_log(struct ctl *c, struct err *err);     /* the same, and --follow */
 
 #endif

@@ -88,6 +88,9 @@ int report_segments(struct db *db, uint64_t author, int (*fn)(void *arg, const s
 /* Rows that the log holds; wall time of the author's oldest delta that is not settled, 0 = none. */
 int report_log_rows(struct db *db, uint64_t *ret, struct err *err);
 int report_oldest(struct db *db, uint64_t author, int64_t *ret_ms, struct err *err);
+/* Registers whose rows are being walked, by number; the greatest id of a segment kept here, 0 = none. */
+int report_walks(struct db *db, int (*fn)(void *arg, uint32_t reg), void *arg, struct err *err);
+int report_last_segment(struct db *db, int64_t *ret, struct err *err);
 /* What SQLite says of the file's pages, line by line; "ok" alone where nothing is wrong. */
 int report_integrity(struct db *db, bool deep, int (*fn)(void *arg, const char *line), void *arg, struct err *err);
 

@@ -199,6 +199,8 @@
 	X(REPORT_SEGMENTS, "SELECT id, at, settled, length(bytes), author, stream, position, tick, origin, kind, epoch FROM terrace_segment WHERE ?1 = 0 OR author = ?1 ORDER BY id") \
 	X(REPORT_LOG_ROWS, "SELECT count(*) FROM terrace_log WHERE what IS NOT NULL AND ?1 = 0") \
 	X(REPORT_OLDEST, "SELECT min(s.at) FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled") \
+	X(REPORT_WALKS, "SELECT register FROM terrace_seal_cursor WHERE ?1 = 0 ORDER BY register") \
+	X(REPORT_LAST_SEGMENT, "SELECT max(id) FROM terrace_segment WHERE ?1 = 0") \
 	X(REPORT_CHECK, "PRAGMA quick_check") \
 	X(REPORT_CHECK_DEEP, "PRAGMA integrity_check") \
 	/* (end of reports) */

@@ -38,14 +38,14 @@ counted() {        # OUT WHAT CASE: lines `CASE function instructions`
 }
 round=0
 while [ $((round += 1)) -le "$ROUNDS" ]; do
-	for case in c1 c2 c3; do
-		echo "$case $(plain $case)"
-		for way in up down; do echo "$case-$way $(apply $case-$way)"; done
+	for set in c1 c2 c3; do
+		echo "$set $(plain $set)"
+		for way in up down; do echo "$set-$way $(apply $set-$way)"; done
 	done
 done >"$folder/times" || exit 1
-for case in c1 c2 c3; do
-	counted "$folder/profile-$case" plain $case
-	for way in up down; do counted "$folder/profile-$case-$way" apply $case-$way; done
+for set in c1 c2 c3; do
+	counted "$folder/profile-$set" plain $set
+	for way in up down; do counted "$folder/profile-$set-$way" apply $set-$way; done
 done >"$folder/counts"
 
 awk -v folder="$folder" -v before="$(stat -c %s "$folder/plain")" -v after="$(stat -c %s "$folder/c3-up/town.db")" \
@@ -62,6 +62,8 @@ awk -v folder="$folder" -v before="$(stat -c %s "$folder/plain")" -v after="$(st
 	function line(name, case, way, least, hash,   plain, mine, wall) {
 		plain = n[case, "plain"]
 		mine = n[case "-" way, "apply"] + (hash ? n[case "-" way, "hash"] : 0)
+		if (!plain || !mine)
+			exit bad = 1
 		wall = median(times[case, "plain"]) / (median(times[case "-" way, "apply"]) + (hash ? median(times[case "-" way, "hash"]) : 0))
 		printf "%-50s %5.1f %%  goal >= %d %%  %-7s  %d / %d instructions a row, wall %.0f %%\n", name, 100 * plain / mine, least,
 		       verdict(100 * plain / mine >= least), mine / rows[case], plain / rows[case], 100 * wall

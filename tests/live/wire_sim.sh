@@ -157,7 +157,7 @@ def row_terms(folder):
             group_names = dict(rows(path, "SELECT number, name FROM terrace_group WHERE register = %d" % register))
             mine = collections.defaultdict(list)
             for key, unit, flags, version, held in rows(
-                    path, "SELECT key, unit, flags, version, term FROM terrace_s%d WHERE flags & 1 AND term NOT NULL" % register):
+                    path, "SELECT key, unit, flags, version, term FROM terrace_s%d WHERE flags & 1 AND term <> zeroblob(16)" % register):
                 mine[unit].append(bytes(held))
                 if flags & 12:           # in quarantine: the table lags
                     continue
@@ -170,7 +170,9 @@ def row_terms(folder):
                 for number, group in group_names.items():
                     if group in groups or offered[number]:
                         defaults = COLUMNS[name][group]
-                        values = rows(path, "SELECT %s FROM %s WHERE k = '%s'" % (", ".join(defaults), name, key))[0]
+                        found = rows(path, "SELECT %s FROM %s WHERE k = '%s'" % (", ".join(defaults), name, key))
+                        check(found, "%s: %s %s lives, but the table has no such row" % (path, name, key))
+                        values = found[0] if found else list(defaults.values())
                         said[group] = (groups.get(group), {c: v for c, v in zip(defaults, values) if v != defaults[c]},
                                        offered[number])
                 check(terms.term(name, [key], unit, life, row, offered[0], said) == held,

@@ -1,0 +1,165 @@
+/* Report: how the last audit stands, which rows it found, and what is known of the neighbours' digests.  The audit
+ * itself is a command of the ledger (engine/command.c); the rows that it found stand in this node's own deltas. */
+#include "engine/report_inside.h"
+
+#include <string.h>
+
+#include "core/change.h"
+#include "core/segment.h"
+#include "store/outbox.h"
+
+#define SHOWN 1000u                      /* rows that are listed; all are counted */
+
+struct audit {
+	struct report *r;
+	int64_t after;                   /* the last segment before the audit */
+	bool walking[LIMIT_REGISTERS + 1];       /* by number */
+	uint64_t found[LIMIT_REGISTERS + 1];
+	json_t *rows, *neighbours;
+	struct err *err;
+	int rc;
+	bool busy;
+};
+
+/* ---- rows */
+
+static int payload_rows(struct audit *a, const struct payload *p)
+{
+	for (uint32_t i = 0; i < p->nchanges; i++) {
+		const struct change *c = &p->changes[i];
+		const struct reg *reg = catalog_register(a->r->catalog, p->registers[c->reg].name);
+		_cleanup_(buf_release) struct buf key = { 0 };
+		json_t *j;
+
+		if (!(c->flags & CHANGE_LATE))
+			continue;
+		if (reg != NULL && reg->number <= LIMIT_REGISTERS)
+			a->found[reg->number]++;
+		if (json_array_size(a->rows) >= SHOWN)
+			continue;
+		key_text(&key, c->key);
+		j = json_object();
+		put(j, "register", json_slice(p->registers[c->reg].name));
+		put(j, "key", json_slice(buf_slice(&key)));
+		put(j, "unit", json_unit(c->unit));
+		json_array_append_new(a->rows, j);
+	}
+	return 0;
+}
+
+static int segment_rows(void *arg, const struct segment_row *row)
+{
+	_cleanup_(arena_release) struct arena arena = { 0 };
+	_cleanup_(buf_release) struct buf bytes = { 0 }, raw = { 0 };
+	struct audit *a = arg;
+	struct segment s;
+	struct payload p;
+
+	if (row->id <= a->after || row->kind != SEGMENT_DELTA)
+		return 0;
+	a->rc = segment_bytes(a->r->db, row->id, &bytes, a->err);
+	if (a->rc == 0)
+		a->rc = segment_parse(buf_slice(&bytes), &arena, &s, a->err);
+	if (a->rc == 0)
+		a->rc = segment_inflate(&s, &raw, a->err);
+	if (a->rc == 0)
+		a->rc = payload_decode(buf_slice(&raw), &arena, &p, a->err);
+	if (a->rc == 0)
+		payload_rows(a, &p);
+	return a->rc != 0;
+}
+
+static int walking(void *arg, uint32_t reg)
+{
+	struct audit *a = arg;
+
+	if (reg <= LIMIT_REGISTERS)
+		a->walking[reg] = true;
+	a->busy = true;
+	return 0;
+}
+
+static json_t *registers_json(struct audit *a)
+{
+	const struct catalog *c = a->r->catalog;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < c->nregs; i++) {
+		const struct reg *reg = c->regs[i];
+		json_t *j;
+
+		if (reg->policy == NULL || reg->number > LIMIT_REGISTERS)
+			continue;
+		j = json_object();
+		put(j, "register", json_words(reg->name));
+		put(j, "state", json_string(reg->hold ? "held" : a->walking[reg->number] ? "comparing" : "compared"));
+		put(j, "differ", json_count(a->found[reg->number]));
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
+/* ---- neighbours */
+
+static int neighbour(struct audit *a, uint64_t unit, const char *name, bool superior)
+{
+	char digest[16] = "";
+	struct link l;
+	int64_t at = 0;
+	bool found = false;
+	json_t *j;
+	int rc = link_get(a->r->db, unit, &l, &found, a->err);
+
+	if (rc == 0 && found)
+		rc = link_digest(a->r->db, unit, digest, &at, a->err);
+	if (rc != 0)
+		return rc;
+	j = json_object();
+	put(j, "unit", json_unit(unit));
+	put(j, "name", json_words(name != NULL ? name : ""));
+	put(j, "level", json_level(unit));
+	put(j, "superior", json_boolean(superior));
+	put(j, "digest", json_string(*digest != '\0' ? digest : "unknown"));
+	put(j, "as_of", json_time(at));
+	json_array_append_new(a->neighbours, j);
+	a->r->found |= strcmp(digest, "differs") == 0;
+	return 0;
+}
+
+static int child(void *arg, const struct peer_row *p)
+{
+	struct audit *a = arg;
+
+	if (p->direct && !p->revoked)
+		a->rc = neighbour(a, p->unit, p->name, false);
+	return a->rc != 0;
+}
+
+int report_reconcile(struct report *r, struct err *err)
+{
+	struct audit a = { .r = r, .after = meta_number(r->db, "audit segment", INT64_MAX), .err = err };
+	uint64_t log = 0;
+	int rc = report_catalog(r, err);
+
+	r->ret = json_object();
+	put(r->ret, "started", json_time(meta_number(r->db, "audit at", 0)));
+	put(r->ret, "rows", a.rows = json_array());
+	put(r->ret, "neighbours", a.neighbours = json_array());
+	if (rc == 0)
+		rc = report_walks(r->db, walking, &a, err);
+	if (rc == 0)
+		rc = report_log_rows(r->db, &log, err);
+	if (rc == 0)
+		rc = report_segments(r->db, r->home->unit, segment_rows, &a, err);
+	if (rc == 0 && a.rc == 0 && r->home->parent != UNIT_NONE)
+		rc = neighbour(&a, r->home->parent, NULL, true);
+	if (rc == 0 && a.rc == 0)
+		rc = report_peers(r->db, child, &a, err);
+	if (rc != 0 || a.rc != 0)
+		return rc != 0 ? rc : a.rc;
+	put(r->ret, "done", json_boolean(!a.busy && log == 0));
+	put(r->ret, "registers", registers_json(&a));
+	for (uint32_t i = 0; i <= LIMIT_REGISTERS; i++)
+		r->found |= a.found[i] > 0;
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* Watch, the reading side: which triggers of ours a node's registers lack, without a running engine. */
+#ifndef ENGINE_WATCH_H
+#define ENGINE_WATCH_H
+
+#include "store/catalog.h"
+
+/* Hands every register in force to fn, with how many of its triggers are missing, changed or too many, until fn
+ * returns non-zero.  top: the node has no parent. */
+int watch_missing(struct db *db, const struct catalog *c, bool top, enum level level,
+                  int (*fn)(void *arg, const struct reg *r, uint32_t missing), void *arg, struct err *err);
+
+#endif
