@@ -484,6 +484,8 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 	if (lagged) {
 		row->held.flags &= ~(uint32_t)STATE_QUARANTINE;
 		rc = quarantine_drop(m->e->db, m->reg, row->held.key_cell, err);
+		if (rc == 0)                     /* an unsealed row of that key stood in the way */
+			rc = issue_solved(m->e->db, "not-allowed", m->reg->name, row->held.key_cell, err);
 	}
 	if (rc == 0 && (stands || row->stood || lagged))
 		rc = touch(m, row, !stands, err);

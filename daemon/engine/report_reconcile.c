@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "core/change.h"
 #include "core/segment.h"
 #include "store/outbox.h"
@@ -15,7 +16,7 @@ struct audit {
 	int64_t after;                   /* the last segment before the audit */
 	bool walking[LIMIT_REGISTERS + 1];       /* by number */
 	uint64_t found[LIMIT_REGISTERS + 1];
-	json_t *rows, *neighbours;
+	json_t *rows, *neighbours, *seen;        /* seen: REGISTER and key of the rows counted */
 	struct err *err;
 	int rc;
 	bool busy;
@@ -28,16 +29,22 @@ static int payload_rows(struct audit *a, const struct payload *p)
 	for (uint32_t i = 0; i < p->nchanges; i++) {
 		const struct change *c = &p->changes[i];
 		const struct reg *reg = catalog_register(a->r->catalog, p->registers[c->reg].name);
-		_cleanup_(buf_release) struct buf key = { 0 };
+		_cleanup_(buf_release) struct buf key = { 0 }, name = { 0 };
 		json_t *j;
 
 		if (!(c->flags & CHANGE_LATE))
 			continue;
+		hex_put(&name, p->registers[c->reg].name);
+		buf_put_u8(&name, ' ');
+		key_text(&key, c->key);
+		hex_put(&name, buf_slice(&key));
+		if (json_object_get(a->seen, buf_text(&name)) != NULL)
+			continue;
+		json_object_set_new(a->seen, buf_text(&name), json_true());
 		if (reg != NULL && reg->number <= LIMIT_REGISTERS)
 			a->found[reg->number]++;
 		if (json_array_size(a->rows) >= SHOWN)
 			continue;
-		key_text(&key, c->key);
 		j = json_object();
 		put(j, "register", json_slice(p->registers[c->reg].name));
 		put(j, "key", json_slice(buf_slice(&key)));
@@ -137,7 +144,8 @@ static int child(void *arg, const struct peer_row *p)
 
 int report_reconcile(struct report *r, struct err *err)
 {
-	struct audit a = { .r = r, .after = meta_number(r->db, "audit segment", INT64_MAX), .err = err };
+	_cleanup_(json_release) json_t *seen = json_object();
+	struct audit a = { .r = r, .after = meta_number(r->db, "audit segment", INT64_MAX), .seen = seen, .err = err };
 	uint64_t log = 0;
 	int rc = report_catalog(r, err);
 

@@ -426,7 +426,7 @@ void sim_drain(struct sim_tree *t)
 
 		sim_tick(t, 1500);
 		for (int i = 0; i < t->n; i++)
-			busy = contact(t, i) || busy;
+			busy = contact(t, i) || (t->nodes[i].e != NULL && terms_pending(t->nodes[i].e->state) > 0) || busy;
 		quiet = busy ? 0 : quiet + 1;
 		if (quiet == 3)
 			break;
