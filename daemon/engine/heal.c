@@ -91,6 +91,8 @@ int heal_restored(struct engine *e, struct err *err)
 {
 	int rc = link_unheal(e->db, UNIT_NONE, err);
 
+	if (rc == 0)
+		rc = meta_put_number(e->db, "restored", 1, err);
 	for (uint32_t i = 0; i < e->nchildren && rc == 0; i++)
 		rc = heal_mark(e, e->children[i], true, err);
 
