@@ -31,11 +31,10 @@ class Tree:
             self.county.start()
             if self.publish:
                 self.county.ctl("policy", "publish", POLICY)
-            self.township.enrol()
-            self.village.enrol()
-            if self.publish:
-                for node in self.nodes:
-                    wait(lambda n=node: n.has("household"), "the tables at %s" % node.label)
+            for node in self.nodes[1:]:      # who has met its parent knows the tree's time, and may invite
+                node.enrol()
+                wait(lambda n=node: n.has("household") if self.publish else n.ask("status")["upstream"]["last_contact"],
+                     "the first contact of %s" % node.label)
             return self
         except BaseException:
             self.__exit__(None, None, None)
