@@ -16,6 +16,7 @@ struct look {
 	struct reg *reg;
 	struct key key;
 	bool whole;                      /* look at all columns, else at `columns` */
+	bool gone_only;                  /* an audit's second round: only rows that the table has no more */
 	bool columns[LIMIT_COLUMNS];
 	struct cell *old, *last;         /* by place in reg->columns: what stood, and what a row that went had */
 	bool *has_old;
@@ -562,6 +563,8 @@ static int seal_row(struct merging *m, struct look *look, struct err *err)
 		rc = table_read(m->e->table, look->reg, row.held.key_cell, look->key, &m->row, &cells, err);
 	if (rc != 0)
 		return rc;
+	if (look->gone_only && cells != NULL)
+		return 0;
 	for (uint32_t g = 1; cells != NULL && g < look->reg->ngroups; g++)
 		if (look->reg->groups[g] != NULL && (!row.stood || look->whole || group_touched(look->reg, g, look)))
 			size += group_size(m, look->reg->groups[g], cells);
@@ -724,7 +727,7 @@ int engine_seal(struct engine *e, struct err *err)
 
 /* ---- rows that no trigger named: a register that begins with rows, an audit after the schema moved */
 
-static int seal_keys(struct merging *m, struct reg *r, const struct key *keys, uint32_t n, struct err *err)
+static int seal_keys(struct merging *m, struct reg *r, const struct key *keys, uint32_t n, bool gone_only, struct err *err)
 {
 	struct look *look = arena_alloc(&m->pass, sizeof *look);
 	int rc = look == NULL ? memory(r, err) : 0;
@@ -735,6 +738,7 @@ static int seal_keys(struct merging *m, struct reg *r, const struct key *keys, u
 		if (rc != 0)
 			break;
 		look->whole = true;
+		look->gone_only = gone_only;
 		rc = seal_row(m, look, err);
 		state_trim(m->e->state);
 	}
@@ -757,7 +761,7 @@ int seal_walk(struct engine *e, struct reg *r, const struct cell *after, bool st
 	merging_begin(&m, e, &self, &counts);
 	m.table_stands = true;
 	m.late = late ? CHANGE_LATE : 0;
-	rc = seal_keys(&m, r, keys, *ret_n, err);
+	rc = seal_keys(&m, r, keys, *ret_n, state_rows, err);
 	if (rc == 0)
 		rc = merging_end(&m, err);
 	merging_release(&m);
