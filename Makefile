@@ -10,6 +10,7 @@ O       ?=
 DEPS_BUILD := gcc make pkg-config libc6-dev libsqlite3-dev libcurl4-gnutls-dev libmicrohttpd-dev libgnutls28-dev \
               libsodium-dev zlib1g-dev libconfuse-dev libjansson-dev libsystemd-dev
 DEPS_DEMO  := python3 sqlite3
+DEPS_BENCH := $(DEPS_DEMO) valgrind
 DEPS_TEST  := $(DEPS_DEMO) libcmocka-dev scdoc cppcheck clang libclang-rt-dev clang-tidy systemd procps
 LIBRARIES  := sqlite3 libcurl libmicrohttpd gnutls libsodium zlib libconfuse jansson libsystemd
 
@@ -85,7 +86,7 @@ TEST_LIB  := $(if $(HELP_SRC),$(BUILD)/libtest.a)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests help deps check check-deep units vectors sim live sanitize fuzz lint lint-deep demo bench mutants \
+.PHONY: measuring all tests help deps check check-deep units vectors sim live sanitize fuzz lint lint-deep demo bench mutants \
         install uninstall clean FORCE
 
 all: $(LIB) $(PROGRAMS) $(MANS)
@@ -247,7 +248,9 @@ demo:
 # tests/bench/bench_NAME.sh or .py, with the programs of tests/bench/*.c in build/bench.
 BENCH_NAMES := $(basename $(notdir $(call sources,tests/bench/bench_*.sh tests/bench/bench_*.py)))
 bench: $(BENCH_NAMES:bench_%=bench-%)
-bench-%: all $(BENCHES)
+measuring:
+	@tests/lib/deps.sh install '$(DEPS_BUILD)' '$(DEPS_BENCH)'
+bench-%: measuring all $(BENCHES)
 	@$(firstword $(wildcard tests/bench/bench_$*.sh tests/bench/bench_$*.py) 'false')
 
 # ---- installing -----------------------------------------------------------------------------------------------------

@@ -1,24 +1,25 @@
 #!/bin/sh
 # Bytes on the wire of the workload's change sets (goals P3 to P6), sealed in segments: payload, header and signature,
-# without HTTPS and receipts.  WORKLOAD=FILE takes another generator with `ops FOLDER TOWN` and town(TOWN).
+# without HTTPS and receipts.
 cd "$(dirname "$0")/../.." || exit 1
-: "${BUILD:=build}" "${WORKLOAD:=tests/bench/workload.py}"
+: "${BUILD:=build}"
+WORKLOAD=tests/bench/workload.py
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
-python3 "$WORKLOAD" ops "$folder" 1 || exit 1
-python3 - "$WORKLOAD" "$folder" <<'END' || exit 1
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("workload", sys.argv[1])
-workload = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(workload)
-households, persons = workload.town(1)
-with open(sys.argv[2] + "/c3.ops", "w") as f:
-    for table, rows in (("household", households), ("person", persons)):
-        for row in rows:
-            f.write("\t".join(["I", table] + [str(v) for v in row]) + "\n")
-with open(sys.argv[2] + "/c1.ops") as f:
+python3 "$WORKLOAD" changes "$folder" 1 && python3 "$WORKLOAD" db "$folder/town.db" 1 || exit 1
+python3 - "$folder" <<'END' || exit 1
+import os, sqlite3, sys
+folder = sys.argv[1]
+db = sqlite3.connect(folder + "/town.db")
+with open(folder + "/c3.ops", "w") as f:
+    for table in ("household", "person"):
+        for row in db.execute("SELECT * FROM %s" % table):
+            f.write("\t".join(["I", table] + ["" if v is None else str(v) for v in row]) + "\n")
+for name in ("c1", "c2"):
+    os.rename("%s/%s.tsv" % (folder, name), "%s/%s.ops" % (folder, name))
+with open(folder + "/c1.ops") as f:
     for i, line in zip(range(20), f):
-        with open("%s/one%02d.ops" % (sys.argv[2], i), "w") as one:
+        with open("%s/one%02d.ops" % (folder, i), "w") as one:
             one.write(line)
 END
 "$BUILD/bench/bench_wire" "$folder"/one*.ops >"$folder/one" || exit 1
