@@ -66,7 +66,7 @@ lint.main(judge, caught=[
 ], allowed=[
     ("daemon/core/x.c", "x\n" * 800),
     ("tests/unit/x.c", "mkdtemp(\"/t" "mp/a-XX" "XXXX\");\n"),
-    ("daemon/core/x.c", "/* under .../work/x and http://a/home/ */\n"),
+    ("daemon/core/x.c", "/* under .../wo" "rk/x and http://a/home/ */\n"),
     ("include/core/x.h", "/* x */\n#ifndef CORE_X_H\n#define CORE_X_H\n#endif\n"),
     ("tests/lib/x.sh", "#!/bin/bash\nread -r a <<<x\n"),
 ])
