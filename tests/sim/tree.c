@@ -583,6 +583,8 @@ void sim_audit(struct sim_tree *t)
 		if (t->nodes[i].e != NULL && !log_pending(t->nodes[i].e->db)) {
 			audit_register(t, &t->nodes[i], "r");
 			audit_register(t, &t->nodes[i], "c");
+			if (number(t->nodes[i].app, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
+				sim_fail(t, "%012llu: a foreign key is broken", (unsigned long long)t->nodes[i].unit);
 		}
 }
 
