@@ -261,7 +261,6 @@ int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct e
 	bool again;
 	int rc = segment_parse(bytes, &a, &s, err);
 
-	(void)from;
 	if (rc != 0)
 		return rc;
 	if (s.header.kind < SEGMENT_POLICY || s.header.kind > SEGMENT_REVOKE)

@@ -18,6 +18,21 @@ static enum mode ask_mode(void *arg, uint64_t policy, uint32_t group, enum right
 	return k->mode;
 }
 
+static bool reported_grow(struct merging *m, uint32_t *room)
+{
+	struct mark *marks = arena_array(&m->pass, *room * 2, sizeof *marks);
+	uint64_t *lists = arena_array(&m->pass, *room * 2, sizeof *lists);
+
+	if (marks == NULL || lists == NULL)
+		return false;
+	memcpy(marks, m->reported.marks, *room * sizeof *marks);
+	memcpy(lists, m->reported.lists, *room * sizeof *lists);
+	m->reported.marks = marks;
+	m->reported.lists = lists;
+	*room *= 2;
+	return true;
+}
+
 static int reported_load(struct merging *m, uint64_t author)
 {
 	sqlite3_stmt *q = db_statement(m->e->db, SQL_REPORTED, NULL);
@@ -29,12 +44,14 @@ static int reported_load(struct merging *m, uint64_t author)
 	if (q == NULL || m->reported.marks == NULL || m->reported.lists == NULL)
 		return -1;
 	bind_u64(q, 1, author);
-	while (m->reported.n < room && db_step(m->e->db, q, NULL) > 0) {
+	while (db_step(m->e->db, q, NULL) > 0) {
+		if (m->reported.n == room && !reported_grow(m, &room))
+			break;
 		m->reported.marks[m->reported.n] = (struct mark){read_unsigned(q, 0), (uint32_t)sqlite3_column_int64(q, 1)};
 		m->reported.lists[m->reported.n++] = read_unsigned(q, 2);
 	}
 	sqlite3_reset(q);
-	return 0;
+	return m->pass.failed ? -1 : 0;
 }
 
 static bool ask_outdated(void *arg, const struct version *v)

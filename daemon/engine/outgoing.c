@@ -32,8 +32,8 @@ static uint32_t portion(const struct payload *p, uint32_t at, size_t raw_cut)
 	return n;
 }
 
-static int fill_header(struct engine *e, enum level ceiling, const struct stream_head *head, uint32_t changes, bool final,
-                       struct segment_header *h, struct err *err)
+static void fill_header(struct engine *e, enum level ceiling, const struct stream_head *head, uint32_t changes, bool final,
+                       struct segment_header *h)
 {
 	*h = (struct segment_header){
 		.format = SEGMENT_FORMAT, .suite = SEGMENT_SUITE_ED25519_BLAKE2B, .kind = SEGMENT_DELTA, .author = e->unit,
@@ -52,8 +52,6 @@ static int fill_header(struct engine *e, enum level ceiling, const struct stream
 		h->npolicies = e->catalog->nentries;
 		h->policies = e->catalog->entries;
 	}
-	(void)err;
-	return 0;
 }
 
 static int emit(struct engine *e, enum level ceiling, struct slice raw, uint32_t changes, bool final, struct buf *out,
@@ -68,7 +66,7 @@ static int emit(struct engine *e, enum level ceiling, struct slice raw, uint32_t
 	int rc = stream_get(e->db, e->unit, ceiling, &head, err);
 
 	if (rc == 0)
-		rc = fill_header(e, ceiling, &head, changes, final, &h, err);
+		fill_header(e, ceiling, &head, changes, final, &h);
 	buf_clear(out);
 	if (rc == 0)
 		rc = segment_seal(&h, raw, &e->id->sign, out, err);

@@ -171,7 +171,6 @@ void db_savepoint_rollback(struct db *db)
 /* One step of schema/state a transaction; the number of steps done stands in terrace_meta. */
 static int migrate(struct db *db, struct err *err)
 {
-	struct err ignored = {0};
 	int64_t done = 0;
 	sqlite3_stmt *s = NULL;
 
@@ -197,7 +196,6 @@ static int migrate(struct db *db, struct err *err)
 			return err != NULL ? err->code : ERR_DB;
 		}
 	}
-	(void)ignored;
 	return 0;
 }
 

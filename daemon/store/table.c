@@ -484,7 +484,7 @@ static int keys_load(struct table *t, struct err *err)
 	if (q == NULL)
 		return ERR_DB;
 	while ((rc = db_step(t->db, q, err)) > 0) {
-		const char *child = (const char *)sqlite3_column_text(q, 0);
+		const char *child = (const char *)sqlite3_column_text(q, 0), *to;
 
 		if (k == NULL || strcmp(k->child, child) != 0 || id != sqlite3_column_int(q, 1)) {
 			if (t->nkeys == ARRAY_SIZE(t->keys)) {
@@ -496,12 +496,14 @@ static int keys_load(struct table *t, struct err *err)
 			                          .parent = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 2)))};
 			id = sqlite3_column_int(q, 1);
 		}
-		if (k->n < ARRAY_SIZE(k->from)) {
-			const char *to = (const char *)sqlite3_column_text(q, 4);
-
-			k->from[k->n] = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 3)));
-			k->to[k->n++] = to != NULL ? arena_text(&t->arena, slice_of(to)) : NULL;
+		if (k->n == ARRAY_SIZE(k->from)) {
+			sqlite3_reset(q);
+			return err_set(err, ERR_LIMIT, "table %s: a foreign key of more than %zu columns", k->child,
+			               ARRAY_SIZE(k->from));
 		}
+		to = (const char *)sqlite3_column_text(q, 4);
+		k->from[k->n] = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 3)));
+		k->to[k->n++] = to != NULL ? arena_text(&t->arena, slice_of(to)) : NULL;
 	}
 	sqlite3_reset(q);
 	t->keys_known = rc == 0;

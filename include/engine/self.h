@@ -117,7 +117,7 @@ struct state_builder {
 	struct arena *arena;
 	uint32_t nregisters, nchanges, room;
 	struct wire_register *registers;         /* one per reg, index = order of first use */
-	struct reg *regs[64];
+	struct reg *regs[LIMIT_REGISTERS];
 	struct change *changes;
 	size_t size;                     /* bytes of cells so far, before compression */
 };
