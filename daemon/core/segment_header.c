@@ -14,6 +14,7 @@
 #include "core/segment_header.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/limits.h"
@@ -204,7 +205,7 @@ int segment_scan_extensions(struct segment_header *h, struct policy_entry *entri
 
 static bool header_sound(const struct segment_header *h)
 {
-	if (h->author == UNIT_NONE || h->kind < SEGMENT_DELTA || h->kind > SEGMENT_BLOB || h->codec > CODEC_DICTIONARY)
+	if (h->author == UNIT_NONE || h->codec > CODEC_DICTIONARY)
 		return false;
 	if (h->codec == CODEC_STORED && h->stored != h->raw)
 		return false;
@@ -215,10 +216,20 @@ static bool header_sound(const struct segment_header *h)
 	return h->wall_ms > -WALL_MOST && h->wall_ms < WALL_MOST;
 }
 
+static int too_large(const struct segment_header *h, uint64_t stored, uint64_t raw, struct err *err)
+{
+	char what[120];
+
+	snprintf(what, sizeof what, "its payload of %" PRIu64 " bytes, %" PRIu64 " when inflated; at most %u and %u are allowed",
+	         stored, raw, LIMIT_SEGMENT_STORED, LIMIT_SEGMENT_RAW);
+	return segment_wrong(err, h, ERR_LIMIT, what);
+}
+
 int segment_get_header(struct slice bytes, struct segment_header *h, struct err *err)
 {
 	struct reader r = reader_of(bytes);
 	struct slice previous;
+	uint64_t stored, raw;
 
 	*h = (struct segment_header){ 0 };
 	h->format = (uint32_t)read_below(&r, UINT32_MAX);
@@ -227,6 +238,9 @@ int segment_get_header(struct slice bytes, struct segment_header *h, struct err 
 		return err_set(err, ERR_FORMAT, "segment of format %u, suite %u; this node reads format %u, suite %u",
 		               h->format, h->suite, SEGMENT_FORMAT, SEGMENT_SUITE_ED25519_BLAKE2B);
 	h->kind = (uint32_t)read_below(&r, UINT32_MAX);
+	if (!r.bad && (h->kind < SEGMENT_DELTA || h->kind > SEGMENT_BLOB))
+		return err_set(err, ERR_FORMAT, "segment of kind %u; this node knows the kinds %u to %u", h->kind, SEGMENT_DELTA,
+		               SEGMENT_BLOB);
 	h->author = read_below(&r, UNIT_END);
 	h->tick = read_below(&r, LIMIT_TICK);
 	h->epoch = read_u32(&r);
@@ -245,8 +259,12 @@ int segment_get_header(struct slice bytes, struct segment_header *h, struct err 
 	h->codec = (uint32_t)read_below(&r, UINT32_MAX);
 	if (h->codec == CODEC_DICTIONARY)
 		h->dictionary = (uint32_t)read_below(&r, UINT32_MAX);
-	h->stored = (uint32_t)read_below(&r, (uint64_t)LIMIT_SEGMENT_STORED + 1);
-	h->raw = (uint32_t)read_below(&r, (uint64_t)LIMIT_SEGMENT_RAW + 1);
+	stored = read_varint(&r);
+	raw = read_varint(&r);
+	if (!r.bad && (stored > LIMIT_SEGMENT_STORED || raw > LIMIT_SEGMENT_RAW))
+		return too_large(h, stored, raw, err);
+	h->stored = (uint32_t)stored;
+	h->raw = (uint32_t)raw;
 	if (r.bad || !header_sound(h))
 		return err_set(err, ERR_FORMAT, "segment: its header of %zu bytes is malformed", bytes.n);
 	h->extensions = (struct slice){ r.p, reader_left(&r) };

@@ -263,7 +263,7 @@ static int check_change(struct merging *m, const struct change *c, struct err *e
 			               m->reg->name, (unsigned long long)v->unit, (unsigned long long)from->header->author);
 		if (bad != MARK_GOOD)
 			return err_set(err, ERR_BAD_MARK, "%s: register %s: a mark %s that this node has not met", from->name,
-			               m->reg->name, bad == MARK_ABOVE ? "of its own level or above it" : "far in the future");
+			               m->reg->name, bad == MARK_ABOVE ? "of this node's level or above it" : "far in the future");
 	}
 	return 0;
 }

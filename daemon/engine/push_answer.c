@@ -302,7 +302,7 @@ static int take_delta(struct pushing *p, struct slice bytes, uint64_t seq, const
 	int rc = opened_parse(&o, bytes, err);
 
 	if (rc != 0)
-		return rc;
+		return err_prefix(err, "entry %llu of unit %012llu: ", (unsigned long long)seq, (unsigned long long)p->peer->unit);
 	buf_text(&o.name);
 	hash = segment_hash(&o.s);
 	rc = check_author(p, &o, key, err);
@@ -470,6 +470,15 @@ static int put_answer(struct pushing *p, int code, const char *say, struct buf *
 	return rc == 0 && b->failed ? err_set(err, ERR_NOMEM, "a receipt: memory is short") : rc;
 }
 
+/* Whether the body is whole: of one that is cut nothing is taken. */
+static bool framed(struct reader r)
+{
+	for (int part = 0; part < 2; part++)
+		for (uint64_t n = read_count(&r, UINT32_MAX); n > 0 && !r.bad; n--)
+			read_slice(&r);
+	return reader_done(&r);
+}
+
 static int take_body(struct pushing *p, struct slice body, struct err *err)
 {
 	struct reader r = reader_of(body);
@@ -479,15 +488,12 @@ static int take_body(struct pushing *p, struct slice body, struct err *err)
 	struct digest at;
 	int rc;
 
-	if (r.bad || format != CONTACT_FORMAT)
-		return err_set(err, ERR_FORMAT, "segments of unit %012llu: malformed", (unsigned long long)p->peer->unit);
+	if (r.bad || format != CONTACT_FORMAT || !framed(r))
+		return err_set(err, ERR_FORMAT, "segments of unit %012llu: a body of %zu bytes, cut or malformed",
+		               (unsigned long long)p->peer->unit, body.n);
 	memcpy(at.at, head.p, DIGEST_SIZE);
 	rc = take_deltas(p, &r, seq, at, err);
-	if (rc == 0 && !r.bad)
-		rc = take_states(p, &r, err);
-	if (rc == 0 && !reader_done(&r))
-		rc = err_set(err, ERR_FORMAT, "segments of unit %012llu: cut or malformed", (unsigned long long)p->peer->unit);
-	return rc;
+	return rc == 0 ? take_states(p, &r, err) : rc;
 }
 
 /* A link that may carry; else what has to be done first. */
