@@ -252,14 +252,14 @@ static bool superior_told(const json_t *document, const char *started)
 }
 
 /* Until every row has been looked at, and for a moment until the superior has compared. */
-static int await_audit(struct ctl *c, uint64_t seconds, json_t **ret, int *ret_status, struct err *err)
+static int await_audit(struct ctl *c, const char *const *words, uint32_t nwords, uint64_t seconds, json_t **ret, int *ret_status,
+                       struct err *err)
 {
-	static const char *const words[] = { "reconcile", "status" };
 	const struct source clock = source_system();
 	int64_t begin = clock.steady_ms(NULL), done_at = 0;
 
 	for (;;) {
-		int r = ctl_report(c, words, ARRAY_SIZE(words), ret, ret_status, err);
+		int r = ctl_report(c, words, nwords, ret, ret_status, err);
 		int64_t now = clock.steady_ms(NULL);
 		bool done = !r && json_is_true(json_object_get(*ret, "done"));
 		if (done && !done_at)
@@ -274,8 +274,11 @@ static int await_audit(struct ctl *c, uint64_t seconds, json_t **ret, int *ret_s
 
 int cmd_reconcile(struct ctl *c, struct err *err)
 {
-	const char *only[2] = { NULL }, *wait[2] = { NULL };
-	const struct ctl_option options[] = { { .name = "register", .value = only }, { .name = "wait", .value = wait } };
+	const char *only[2] = { NULL }, *wait[2] = { NULL }, *with[2] = { NULL }, *unit[2] = { NULL };
+	const struct ctl_option options[] = { { .name = "register", .value = only }, { .name = "wait", .value = wait },
+		                              { .name = "with", .value = with }, { .name = "unit", .value = unit } };
+	const char *look[8] = { "reconcile", "status" };
+	uint32_t nlook = 2;
 	_cleanup_(json_release) json_t *answer = NULL, *document = NULL;
 	uint64_t seconds = 600;
 	int status = 0, r = ctl_options(c, options, ARRAY_SIZE(options), 0, 1, err);
@@ -285,10 +288,19 @@ int cmd_reconcile(struct ctl *c, struct err *err)
 	if (!r && wait[0] && text_number(wait[0], 0, 86400, &seconds))
 		r = err_set(err, ERR_USAGE, "--wait %s: seconds, 0 to 86400", wait[0]);
 	const char *const words[] = { "reconcile", "--register", only[0] };
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].value[0] && options[i].value != wait) {
+			static const char *const names[] = { "--register", "", "--with", "--unit" };
+			look[nlook++] = names[i];
+			look[nlook++] = options[i].value[0];
+		}
+	if (!r && !c->argc)              /* what is misspelt is told before anything is done */
+		r = ctl_report(c, look, nlook, &document, &status, err);
+	json_release(&document);
 	if (!r && !c->argc)
 		r = ctl_call_for(c, words, only[0] ? 3 : 1, -1, &answer, err);
 	if (!r)
-		r = await_audit(c, c->argc ? 0 : seconds, &document, &status, err);
+		r = await_audit(c, look, nlook, c->argc ? 0 : seconds, &document, &status, err);
 	if (r)
 		return r;
 	if (answer)

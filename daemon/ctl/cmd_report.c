@@ -12,6 +12,7 @@
 
 #define FOLLOW_MS    500
 #define FOLLOW_FIRST 10
+#define STATUS_MS    2000               /* how long the daemon may take to say how the link stands */
 
 /* The chain says who the parent is.  Who may not read it, or has none yet, sees the rest all the same. */
 static bool read_chain(const char *home, struct chain *ret)
@@ -77,6 +78,26 @@ static bool take_flag(struct ctl *c, const char *flag, const char **words, uint3
 	return found;
 }
 
+/* How the link stands this moment only the running daemon knows. */
+static void add_uplink(struct ctl *c, json_t *document)
+{
+	static const char *const words[] = { "status" }, *const keys[] = { "url", "since", "next_contact", "error" };
+	_cleanup_(json_release) json_t *answer = NULL;
+	json_t *upstream = json_object_get(document, "upstream"), *live;
+
+	if (!upstream || !strcmp(json_string_value(json_object_get(upstream, "state")), "top"))
+		return;
+	bool runs = !ctl_call_for(c, words, 1, STATUS_MS, &answer, NULL);
+	live = json_object_get(answer, "upstream");
+	for (size_t i = runs ? 0 : 1; i < ARRAY_SIZE(keys); i++)
+		json_object_set(upstream, keys[i], json_object_get(live, keys[i]) ? json_object_get(live, keys[i]) : json_null());
+	const char *state = json_string_value(json_object_get(live, "state"));
+	if (!runs)
+		json_object_set_new(upstream, "state", json_string("stopped"));
+	else if (state && strcmp(state, "joined"))
+		json_object_set_new(upstream, "state", json_string(state));
+}
+
 int cmd_report(struct ctl *c, struct err *err)
 {
 	_cleanup_(json_release) json_t *document = NULL;
@@ -86,6 +107,8 @@ int cmd_report(struct ctl *c, struct err *err)
 	bool csv = take_flag(c, "--csv", words, &n);
 	int r = ctl_report(c, words, n, &document, &status, err);
 
+	if (!r && !strcmp(words[0], "status"))
+		add_uplink(c, document);
 	if (!r)
 		r = csv && !c->json ? print_csv(document, err) : ctl_print(c, document, err);
 	c->status = MAX(c->status, status);

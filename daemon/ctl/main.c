@@ -54,7 +54,7 @@ static const struct command commands[] = {
 	{ "quarantine list", cmd_report, "", "changes that the table does not take yet", "隔离区中的变更" },
 	{ "quarantine retry", cmd_quarantine_retry, "", "tries all of them again", "全部重试" },
 	{ "quarantine drop", cmd_quarantine_drop, "ID --reason TEXT", "gives one up", "放弃一条并写明原因" },
-	{ "reconcile", cmd_reconcile, "[status] [--register R] [--wait SECONDS]",
+	{ "reconcile", cmd_reconcile, "[status] [--with UNIT] [--register R] [--unit U] [--wait SECONDS]",
 	  "compares every table with the record, row by row, and with superior and subordinates by digest; status: the last one",
 	  "逐行核对各表与记录，并与上下级比对摘要；status 显示上次结果" },
 	{ "units import", cmd_units_import, "FILE", "publishes the list of units; a line is CODE,NAME (at the top)",

@@ -31,6 +31,7 @@
  *   where ORDER_HEALED: number of the heal, then the number from which the feed goes on, and that of the state up;
  *             the hash of both is BLAKE2b-256("terrace heal 1" NUL number), the number as 8 bytes
  *   byte      digests: 0 unknown, 1 equal, 2 differ, 255 not compared
+ *   where they differ: count, then names of the registers that do
  *   count, then addresses of the parent (texts)
  *   needs that the child is asked
  *   count, then units whose certificates were learned */
@@ -41,6 +42,7 @@
 
 #include "base/log.h"
 #include "core/status.h"
+#include "store/compared.h"
 #include "store/terms.h"
 
 #define COMPARE_MS 2000
@@ -142,6 +144,8 @@ void hello_answer_put(struct buf *b, const struct hello_answer *a)
 		buf_put_varint(b, a->heal.up);
 	}
 	buf_put_u8(b, a->digest);
+	if (a->digest == STATUS_DIFFERS)
+		buf_put_varint(b, a->ndiffer);
 }
 
 void hello_answer_get(struct reader *r, struct hello_answer *ret)
@@ -165,6 +169,8 @@ void hello_answer_get(struct reader *r, struct hello_answer *ret)
 		ret->heal.up = read_varint(r);
 	}
 	ret->digest = read_u8(r);
+	if (ret->digest == STATUS_DIFFERS)
+		ret->ndiffer = read_count(r, LIMIT_REGISTERS);
 }
 
 /* ---- making */
@@ -316,7 +322,7 @@ static int put_digests(struct engine *e, struct buf *b, struct err *err)
 		uint64_t rows, pending;
 		struct term sum;
 
-		if (!travels(e, r, e->parent) || r->policy->unit_source == UNIT_ALL)
+		if (!travels(e, r, e->parent))
 			continue;
 		rc = terms_digest(e->state, r, e->unit, &sum, &rows, &pending, err);
 		if (rc != 0)
@@ -434,12 +440,26 @@ static int keep_urls(struct engine *e, struct reader *r, struct err *err)
 	return r->bad || b.n == 0 ? 0 : meta_put(e->db, "parent urls", buf_slice(&b), err);
 }
 
-static void keep_digest(struct engine *e, const struct hello_answer *a, struct err *err)
+/* Register by register; the reader stands at the names of those that differ. */
+static int keep_digest(struct engine *e, const struct hello_answer *a, struct reader *r, struct err *err)
 {
-	static const char *const names[] = { "unknown", "equal", "differs" };
+	bool decided = a->digest == STATUS_EQUAL || a->digest == STATUS_DIFFERS;
+	int rc = 0;
 
-	if (a->digest < ARRAY_SIZE(names))
-		link_digest_put(e->db, e->parent, names[a->digest], now_ms(e), err);
+	if (decided)
+		rc = link_digest_put(e->db, e->parent, a->digest == STATUS_EQUAL ? "equal" : "differs", now_ms(e), err);
+	if (rc == 0 && decided)
+		rc = compared_forget(e->db, e->parent, true, err);
+	for (uint32_t i = 0; decided && i < e->catalog->nregs && rc == 0; i++)
+		if (travels(e, e->catalog->regs[i], e->parent))
+			rc = compared_put(e->db, e->parent, e->catalog->regs[i]->name, UNIT_NONE, "equal", now_ms(e), err);
+	for (uint64_t i = 0; i < a->ndiffer && rc == 0; i++) {
+		const struct reg *reg = catalog_register(e->catalog, read_slice(r));
+
+		if (reg != NULL)
+			rc = compared_put(e->db, e->parent, reg->name, UNIT_NONE, "differs", now_ms(e), err);
+	}
+	return rc;
 }
 
 /* What the heads say where no heal was agreed on: the link goes on, or heals. */
@@ -525,7 +545,7 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 	if (rc == 0)
 		rc = link_put(e->db, &l, err);
 	if (rc == 0)
-		keep_digest(e, &a, err);
+		rc = keep_digest(e, &a, &r, err);
 	compared(e, a.digest);
 	if (rc == 0)
 		rc = keep_urls(e, &r, err);

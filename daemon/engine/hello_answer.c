@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/status.h"
 #include "engine/hello.h"
+#include "store/compared.h"
 #include "store/terms.h"
 
 #define HASH_ROWS 5000u
@@ -18,6 +19,7 @@ struct judging {
 	struct link l;
 	struct hello_answer a;
 	const char *why;                 /* of ORDER_HEAL */
+	struct buf differ;               /* names of the registers that do */
 };
 
 static void heal(struct judging *j, const char *why)
@@ -177,8 +179,53 @@ static bool at_rest(struct judging *j, uint64_t list, uint64_t needs, uint64_t p
 /* The registers whose rows the child has and this node has too. */
 static bool compared(const struct engine *e, const struct reg *r, uint64_t child)
 {
-	return travels(e, r, child) && unit_level(e->unit) >= r->policy->ceiling && unit_contains(r->issuer, e->unit) &&
-	       r->policy->unit_source != UNIT_ALL;
+	return travels(e, r, child) && unit_level(e->unit) >= r->policy->ceiling && unit_contains(r->issuer, e->unit);
+}
+
+/* Rows of unit `all` stand under each node's own unit. */
+static uint64_t scope_of(const struct engine *e, const struct reg *r, uint64_t child)
+{
+	return r->policy->unit_source == UNIT_ALL ? e->unit : child;
+}
+
+/* One register of both. */
+static int compare_one(struct judging *j, struct reg *reg, struct slice sum, uint64_t rows, enum status_digest *ret,
+                       struct err *err)
+{
+	struct engine *e = j->e;
+	uint64_t rows_here, pending;
+	struct term here;
+	int rc = terms_digest(e->state, reg, scope_of(e, reg, j->l.peer), &here, &rows_here, &pending, err);
+
+	if (rc != 0 || pending > 0) {
+		*ret = STATUS_UNKNOWN;
+		return rc;
+	}
+	*ret = rows != rows_here || memcmp(here.at, sum.p, TERM_SIZE) != 0 ? STATUS_DIFFERS : STATUS_EQUAL;
+	if (*ret == STATUS_DIFFERS) {
+		buf_put_text(&j->differ, reg->name);
+		j->a.ndiffer++;
+	}
+	return 0;
+}
+
+/* What was found of each register stands until the next comparison. */
+static int keep_compared(struct judging *j, struct err *err)
+{
+	struct reader names = reader_of(buf_slice(&j->differ));
+	struct engine *e = j->e;
+	int rc = compared_forget(e->db, j->l.peer, true, err);
+
+	for (uint32_t i = 0; i < e->catalog->nregs && rc == 0; i++)
+		if (compared(e, e->catalog->regs[i], j->l.peer))
+			rc = compared_put(e->db, j->l.peer, e->catalog->regs[i]->name, UNIT_NONE, "equal", now_ms(e), err);
+	for (uint64_t i = 0; i < j->a.ndiffer && rc == 0; i++) {
+		const struct reg *reg = catalog_register(e->catalog, read_slice(&names));
+
+		if (reg != NULL)
+			rc = compared_put(e->db, j->l.peer, reg->name, UNIT_NONE, "differs", now_ms(e), err);
+	}
+	return rc;
 }
 
 /* 0 unknown, 1 equal, 2 differs; reads the digests of the body in any case. */
@@ -191,45 +238,50 @@ static int compare(struct judging *j, struct reader *r, bool rest, enum status_d
 
 	for (uint64_t i = 0; i < n && rc == 0; i++) {
 		struct slice name = read_slice(r), sum = read_bytes(r, TERM_SIZE);
-		uint64_t rows = read_varint(r), rows_here, pending;
+		uint64_t rows = read_varint(r);
 		struct reg *reg = r->bad ? NULL : catalog_register(e->catalog, name);
-		struct term here;
+		enum status_digest one = STATUS_UNKNOWN;
 
-		if (reg == NULL || !compared(e, reg, j->l.peer) || unknown) {
-			unknown = true;
-			continue;
+		if (reg != NULL && compared(e, reg, j->l.peer) && !unknown) {
+			rc = compare_one(j, reg, sum, rows, &one, err);
+			same++;
 		}
-		rc = terms_digest(e->state, reg, j->l.peer, &here, &rows_here, &pending, err);
-		same++;
-		if (pending > 0)
-			unknown = true;
-		else if (rows != rows_here || memcmp(here.at, sum.p, TERM_SIZE) != 0)
-			differs = true;
+		unknown |= one == STATUS_UNKNOWN;
+		differs |= one == STATUS_DIFFERS;
 	}
 	for (uint32_t i = 0; i < e->catalog->nregs; i++)
 		mine += compared(e, e->catalog->regs[i], j->l.peer);
 	*ret = unknown || same != mine ? STATUS_UNKNOWN : differs ? STATUS_DIFFERS : STATUS_EQUAL;
-	return rc;
+	return rc == 0 && *ret != STATUS_UNKNOWN ? keep_compared(j, err) : rc;
+}
+
+/* A difference heals by itself: first everything passes once more; where that did not help, again after an hour. */
+static int mend(struct judging *j, struct err *err)
+{
+	enum mending stage;
+	int64_t at;
+	int rc = mending_get(j->e->db, j->l.peer, &stage, &at, err);
+
+	if (rc != 0 || (stage == MENDING_ALL && now_ms(j->e) - at <= HEAL_AGAIN_MS))
+		return rc;
+	event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests differ at rest");
+	heal(j, "digests differ at rest");
+	return mending_put(j->e->db, j->l.peer, MENDING_ALL, now_ms(j->e), err);
 }
 
 static int found_digest(struct judging *j, enum status_digest found, struct err *err)
 {
-	char before[16];
-	int64_t at;
-	int rc = link_digest(j->e->db, j->l.peer, before, &at, err);
+	int rc;
 
-	if (rc != 0 || found == STATUS_UNKNOWN)
-		return rc;
+	if (found == STATUS_UNKNOWN)
+		return 0;
 	j->a.digest = (uint8_t)found;
-	if (found == STATUS_DIFFERS && (strcmp(before, "differs") != 0 || now_ms(j->e) - at > HEAL_AGAIN_MS)) {
-		event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests differ at rest");
-		heal(j, "digests differ at rest");
-	} else if (found == STATUS_DIFFERS) {
-		return 0;                        /* the age of the alarm stays what it was */
-	}
-	if (found == STATUS_EQUAL && heal_mark(j->e, j->l.peer, false, err) != 0)
-		return db_code(err);
-	return link_digest_put(j->e->db, j->l.peer, found == STATUS_EQUAL ? "equal" : "differs", now_ms(j->e), err);
+	rc = link_digest_put(j->e->db, j->l.peer, found == STATUS_EQUAL ? "equal" : "differs", now_ms(j->e), err);
+	if (rc == 0 && found == STATUS_DIFFERS)
+		return mend(j, err);
+	if (rc == 0)
+		rc = heal_mark(j->e, j->l.peer, false, err);
+	return rc == 0 ? mending_put(j->e->db, j->l.peer, MENDING_NONE, 0, err) : rc;
 }
 
 /* ---- the rest of the body */
@@ -336,11 +388,15 @@ static int put_answer(struct judging *j, const struct buf *learned, struct buf *
 	j->a.built = l->built;
 	j->a.fed = l->fed;
 	j->a.fed_hash = l->fed_hash;
+	if (j->a.digest != STATUS_DIFFERS)
+		j->a.ndiffer = 0;
 	hello_answer_put(answer, &j->a);
+	if (j->a.ndiffer > 0)
+		buf_put(answer, j->differ.p, j->differ.n);
 	put_urls(j->e, answer);
 	rc = needs_put(j->e, l->peer, answer, err);
 	buf_put(answer, learned->p, learned->n);
-	return rc == 0 && answer->failed ? err_set(err, ERR_NOMEM, "answering a hello: memory is short") : rc;
+	return rc == 0 && (answer->failed || j->differ.failed) ? err_set(err, ERR_NOMEM, "answering a hello: memory is short") : rc;
 }
 
 static int answer_hello(struct judging *j, struct reader *r, struct buf *answer, bool *ret_changed, struct err *err)
@@ -373,11 +429,16 @@ static int answer_hello(struct judging *j, struct reader *r, struct buf *answer,
 	return rc == 0 ? put_answer(j, &learned, answer, err) : rc;
 }
 
+static void judging_release(struct judging *j)
+{
+	buf_release(&j->differ);
+}
+
 int engine_hello_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
                         struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
-	struct judging j = { .e = e, .peer = peer, .a.digest = UINT8_MAX };
+	_cleanup_(judging_release) struct judging j = { .e = e, .peer = peer, .a.digest = UINT8_MAX };
 	struct reader r = reader_of(body);
 	struct err say = { 0 };
 	bool changed = false, twin, ready = e->ready;

@@ -167,7 +167,7 @@ static const struct report_command {
 	{ { "segment", "dump" }, false, 1, 1, "", report_segment_dump },
 	{ { "segment", "verify" }, false, 1, 1, "", report_segment_verify },
 	{ { "verify", NULL }, false, 0, 0, "d", report_verify },
-	{ { "reconcile", "status" }, false, 0, 0, "", report_reconcile },
+	{ { "reconcile", "status" }, false, 0, 0, "ruW", report_reconcile },
 };
 
 static const struct report_command *find(const char *const *words, uint32_t n, uint32_t *ret_own)
@@ -234,6 +234,7 @@ static int option_set(struct report *r, char letter, const char *value, struct e
 	case 'k': r->filter.kind = value; return 0;
 	case 's': return since_read(r, value, err);
 	case 'w': return unit_parse(slice_of(value), &r->author, err);
+	case 'W': return unit_parse(slice_of(value), &r->with, err);
 	default: return unit_parse(slice_of(value), &r->filter.unit, err);
 	}
 }
@@ -247,7 +248,7 @@ static int option_read(struct report *r, const struct report_command *c, const c
 		bool flag;
 	} options[] = {
 		{ "tree", 't', true }, { "all", 'a', true }, { "deep", 'd', true }, { "register", 'r', false }, { "unit", 'u', false },
-		{ "since", 's', false }, { "kind", 'k', false }, { "group", 'g', false }, { "author", 'w', false },
+		{ "since", 's', false }, { "kind", 'k', false }, { "group", 'g', false }, { "author", 'w', false }, { "with", 'W', false },
 	};
 	const char *word = words[*i] + 2;
 

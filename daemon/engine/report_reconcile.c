@@ -3,10 +3,12 @@
 #include "engine/report_inside.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "core/change.h"
 #include "core/segment.h"
+#include "store/compared.h"
 #include "store/outbox.h"
 
 #define SHOWN 1000u                      /* rows that are listed; all are counted */
@@ -17,10 +19,22 @@ struct audit {
 	bool walking[LIMIT_REGISTERS + 1];       /* by number */
 	uint64_t found[LIMIT_REGISTERS + 1];
 	json_t *rows, *neighbours, *seen;        /* seen: REGISTER and key of the rows counted */
+	json_t *registers;               /* of the neighbour at hand */
+	bool with;                       /* the neighbour asked for is one */
 	struct err *err;
 	int rc;
 	bool busy;
 };
+
+/* What --register and --unit leave. */
+static bool wanted(const struct audit *a, const struct reg *reg, uint64_t unit)
+{
+	const struct report_filter *f = &a->r->filter;
+
+	if (f->reg != NULL && (reg == NULL || strcasecmp(reg->name, f->reg) != 0))
+		return false;
+	return f->unit == UNIT_NONE || unit == UNIT_NONE || unit_contains(f->unit, unit) || unit_contains(unit, f->unit);
+}
 
 /* ---- rows */
 
@@ -32,7 +46,7 @@ static int payload_rows(struct audit *a, const struct payload *p)
 		_cleanup_(buf_release) struct buf key = { 0 }, name = { 0 };
 		json_t *j;
 
-		if (!(c->flags & CHANGE_LATE))
+		if (!(c->flags & CHANGE_LATE) || !wanted(a, reg, c->unit))
 			continue;
 		hex_put(&name, p->registers[c->reg].name);
 		buf_put_u8(&name, ' ');
@@ -95,7 +109,7 @@ static json_t *registers_json(struct audit *a)
 		const struct reg *reg = c->regs[i];
 		json_t *j;
 
-		if (reg->policy == NULL || reg->number > LIMIT_REGISTERS)
+		if (reg->policy == NULL || reg->number > LIMIT_REGISTERS || !wanted(a, reg, UNIT_NONE))
 			continue;
 		j = json_object();
 		put(j, "register", json_words(reg->name));
@@ -108,6 +122,24 @@ static json_t *registers_json(struct audit *a)
 
 /* ---- neighbours */
 
+static int register_compared(void *arg, const char *name, uint64_t unit, const char *found, int64_t at_ms)
+{
+	struct audit *a = arg;
+	const struct reg *reg = catalog_register(a->r->catalog, slice_of(name));
+	json_t *j;
+
+	if (!wanted(a, reg, unit) || (unit == UNIT_NONE && a->r->filter.unit != UNIT_NONE))
+		return 0;
+	j = json_object();
+	put(j, "register", json_words(name));
+	put(j, "unit", json_unit(unit));
+	put(j, "digest", json_string(found));
+	put(j, "as_of", json_time(at_ms));
+	json_array_append_new(a->registers, j);
+	a->r->found |= strcmp(found, "differs") == 0;
+	return 0;
+}
+
 static int neighbour(struct audit *a, uint64_t unit, const char *name, bool superior)
 {
 	char digest[16] = "";
@@ -115,8 +147,12 @@ static int neighbour(struct audit *a, uint64_t unit, const char *name, bool supe
 	int64_t at = 0;
 	bool found = false;
 	json_t *j;
-	int rc = link_get(a->r->db, unit, &l, &found, a->err);
+	int rc;
 
+	if (a->r->with != UNIT_NONE && a->r->with != unit)
+		return 0;
+	a->with = true;
+	rc = link_get(a->r->db, unit, &l, &found, a->err);
 	if (rc == 0 && found)
 		rc = link_digest(a->r->db, unit, digest, &at, a->err);
 	if (rc != 0)
@@ -128,9 +164,11 @@ static int neighbour(struct audit *a, uint64_t unit, const char *name, bool supe
 	put(j, "superior", json_boolean(superior));
 	put(j, "digest", json_string(*digest != '\0' ? digest : "unknown"));
 	put(j, "as_of", json_time(at));
+	put(j, "registers", a->registers = json_array());
 	json_array_append_new(a->neighbours, j);
-	a->r->found |= strcmp(digest, "differs") == 0;
-	return 0;
+	if (a->r->filter.reg == NULL && a->r->filter.unit == UNIT_NONE)
+		a->r->found |= strcmp(digest, "differs") == 0;
+	return compared_each(a->r->db, unit, register_compared, a, a->err);
 }
 
 static int child(void *arg, const struct peer_row *p)
@@ -165,6 +203,11 @@ int report_reconcile(struct report *r, struct err *err)
 		rc = report_peers(r->db, child, &a, err);
 	if (rc != 0 || a.rc != 0)
 		return rc != 0 ? rc : a.rc;
+	if (r->with != UNIT_NONE && !a.with)
+		return err_set(err, ERR_NOT_FOUND, "unit %012llu is neither the superior of this node nor a direct subordinate; "
+		               "terracectl peers lists them", (unsigned long long)r->with);
+	if (r->filter.reg != NULL && report_reg(r, r->filter.reg) == NULL)
+		return err_set(err, ERR_NOT_FOUND, "%s is no register of the policies in force here", r->filter.reg);
 	put(r->ret, "done", json_boolean(!a.busy && log == 0));
 	put(r->ret, "registers", registers_json(&a));
 	for (uint32_t i = 0; i <= LIMIT_REGISTERS; i++)

@@ -237,7 +237,7 @@ static json_t *child_json(const struct report *r, const struct node_known *k)
 	put(j, "pending_segments", json_count(s->pending_segments));
 	put(j, "policy", issuers_json(&l));
 	put(j, "digest", json_string(digest_name(k)));
-	put(j, "as_of", json_time(k->has_status ? s->as_of_ms : contact_of(k)));
+	put(j, "as_of", json_time(k->direct && k->digest_ms > 0 ? k->digest_ms : s->digest_at_ms));
 	if (!r->tree)
 		return j;
 	put(j, "via", json_unit(k->direct ? r->home->unit : k->via));
@@ -249,7 +249,6 @@ static json_t *child_json(const struct report *r, const struct node_known *k)
 	put(j, "proposals_open", json_count(s->proposals));
 	put(j, "returns_open", json_count(s->returns));
 	put(j, "issues_open", json_count(s->issues));
-	put(j, "digest_at", json_time(k->direct && k->digest_ms > 0 ? k->digest_ms : s->digest_at_ms));
 	put(j, "next", json_words(next_of(r, k)));
 	return j;
 }

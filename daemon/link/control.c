@@ -110,21 +110,26 @@ static void tell_result(struct client *k)
 	tell(k, found, k->result);
 }
 
-/* status shows how the link stands; the engine knows only what has come over it. */
-static void add_uplink(struct client *k)
+/* `status`: how the link stands now; all else that status shows is read from the database.  The ledger is not asked. */
+static void tell_uplink(struct client *k)
 {
-	json_t *upstream = json_object_get(k->result, "upstream");
+	_cleanup_(json_release) json_t *document = json_object();
+	json_t *upstream = json_object();
 	struct uplink_state s;
 	char time[RFC3339_SIZE];
 
-	if (!k->control->o.uplink || !json_is_object(upstream) || strcmp(k->words[0], "status"))
+	json_object_set_new(document, "upstream", upstream);
+	if (!k->control->o.uplink) {
+		tell(k, 0, document);
 		return;
+	}
 	uplink_state(k->control->o.uplink, &s);
 	json_object_set_new(upstream, "url", json_slice(slice_of(s.url)));
 	json_object_set_new(upstream, "state", json_string(s.joined ? "joined" : s.text[0] ? "failed" : "resting"));
 	json_object_set_new(upstream, "since", json_string(time_rfc3339(s.since_ms, time)));
 	json_object_set_new(upstream, "next_contact", s.next_ms ? json_string(time_rfc3339(s.next_ms, time)) : json_null());
 	json_object_set_new(upstream, "error", s.text[0] ? json_slice(slice_of(s.text)) : json_null());
+	tell(k, 0, document);
 }
 
 /* ---- the job */
@@ -197,7 +202,6 @@ static void job_over(struct client *k)
 			uplink_poke(k->control->o.uplink);
 		if (still_waits(k))
 			return;
-		add_uplink(k);
 		tell_result(k);
 	}
 }
@@ -257,6 +261,10 @@ static void hear(struct client *k)
 		return;
 	if (r) {
 		tell_error(k, &e);
+		return;
+	}
+	if (k->nwords == 1 && !strcmp(k->words[0], "status")) {
+		tell_uplink(k);
 		return;
 	}
 	take_wait(k);

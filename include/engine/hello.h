@@ -52,6 +52,7 @@ struct hello_answer {                    /* its head */
 	struct digest received_head, position_hash, fed_hash;
 	struct heal_numbers heal;        /* where ORDER_HEALED */
 	uint8_t digest;                  /* enum status_digest of core/status.h: what the comparison found; 255 = not compared */
+	uint64_t ndiffer;                /* where they differ: registers, their names follow the head */
 };
 void hello_answer_put(struct buf *b, const struct hello_answer *a);
 void hello_answer_get(struct reader *r, struct hello_answer *ret);

@@ -17,7 +17,7 @@ struct report {
 	uint32_t n;
 	struct report_filter filter;     /* of the options */
 	bool tree, deep;
-	uint64_t author;
+	uint64_t author, with;           /* with: a neighbour */
 	json_t *ret;
 	int found;                       /* *ret_exit */
 };

@@ -104,6 +104,12 @@
 	X(LINK_UNHEAL, "UPDATE terrace_link SET healed = 0 WHERE peer <> ?1") \
 	X(LINK_DIGEST_GET, "SELECT digest, digest_at FROM terrace_link WHERE peer = ?1") \
 	X(LINK_DIGEST_PUT, "UPDATE terrace_link SET digest = ?2, digest_at = ?3 WHERE peer = ?1") \
+	X(LINK_MENDING_GET, "SELECT mending, differs_at FROM terrace_link WHERE peer = ?1") \
+	X(LINK_MENDING_PUT, "UPDATE terrace_link SET mending = ?2, differs_at = ?3 WHERE peer = ?1") \
+	X(COMPARED_PUT, "INSERT OR REPLACE INTO terrace_compared(peer, register, unit, found, at) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(COMPARED_EACH, "SELECT register, unit, found, at FROM terrace_compared WHERE peer = ?1 ORDER BY register, unit") \
+	X(COMPARED_DROP, "DELETE FROM terrace_compared WHERE peer = ?1 AND unit <> 0") \
+	X(COMPARED_FORGET, "DELETE FROM terrace_compared WHERE peer = ?1") \
 	X(DIRTY_MARK, "INSERT INTO terrace_dirty(peer, register, key, groups, sent) VALUES(?1, ?2, ?3, ?4, 0) ON CONFLICT(peer, register, key) DO UPDATE SET groups = groups | ?4, sent = 0") \
 	X(DIRTY_HAS, "SELECT 1 FROM terrace_dirty WHERE peer = ?1 AND register = ?2 AND key = ?3") \
 	X(DIRTY_REWIND, "UPDATE terrace_dirty SET sent = 0 WHERE peer = ?1 AND sent > ?2") \

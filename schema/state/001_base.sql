@@ -66,7 +66,11 @@ CREATE TABLE terrace_link(peer INTEGER NOT NULL PRIMARY KEY, received INTEGER NO
   acked INTEGER NOT NULL DEFAULT 0, acked_head BLOB, built INTEGER NOT NULL DEFAULT 0, fed INTEGER NOT NULL DEFAULT 0,
   fed_hash BLOB, position INTEGER NOT NULL DEFAULT 0, position_hash BLOB, epoch INTEGER NOT NULL DEFAULT 0,
   tick INTEGER NOT NULL DEFAULT 0, superseded INTEGER NOT NULL DEFAULT 0, healed INTEGER NOT NULL DEFAULT 0,
-  heal INTEGER NOT NULL DEFAULT 0, twin INTEGER NOT NULL DEFAULT 0, contact INTEGER, digest TEXT, digest_at INTEGER);
+  heal INTEGER NOT NULL DEFAULT 0, twin INTEGER NOT NULL DEFAULT 0, contact INTEGER, digest TEXT, digest_at INTEGER,
+  differs_at INTEGER NOT NULL DEFAULT 0, mending INTEGER NOT NULL DEFAULT 0);
+-- what the last comparison with a neighbour found, register by register; unit 0: of the whole scope
+CREATE TABLE terrace_compared(peer INTEGER NOT NULL, register TEXT NOT NULL, unit INTEGER NOT NULL, found TEXT NOT NULL,
+  at INTEGER NOT NULL, PRIMARY KEY(peer, register, unit)) WITHOUT ROWID;
 CREATE TABLE terrace_built(peer INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
   PRIMARY KEY(peer, number)) WITHOUT ROWID;
 CREATE TABLE terrace_dirty(peer INTEGER NOT NULL, register INTEGER NOT NULL, key NOT NULL, groups INTEGER NOT NULL,

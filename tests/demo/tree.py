@@ -127,7 +127,7 @@ class Tree:
             if node.parent and status["upstream"]["pending_segments"]:
                 found.append((node, "has not sent everything"))
             for c in status["children"]:
-                child, compared = by_unit.get(c["unit"]), c["digest_at"] or ""
+                child, compared = by_unit.get(c["unit"]), c["as_of"] or ""
                 if child and child.parent is node and (c["digest"] != "equal" or compared < since):
                     found.append((child, "digest %s, compared %s" % (c["digest"], compared or "never")))
         return found

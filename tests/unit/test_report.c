@@ -163,7 +163,7 @@ static void test_status(void **state)
 	says("children.1.unit", "620702100001");
 	says("children.1.via", "620702100000");
 	assert_non_null(at("children.1.oldest_unsettled_s"));
-	assert_non_null(json_string_value(at("children.1.as_of")));
+	assert_non_null(at("children.1.as_of"));
 }
 
 static void test_digest(void **state)
@@ -176,6 +176,18 @@ static void test_digest(void **state)
 	REPORT(&county, "status", "--tree");
 	says("children.0.digest", "equal");
 	says("children.1.digest", "equal");
+	assert_non_null(json_string_value(at("children.0.as_of")));
+	REPORT(&county, "reconcile", "status");
+	assert_int_equal(exit_code, 0);
+	says("neighbours.0.registers.0.register", "aid");
+	says("neighbours.0.registers.0.digest", "equal");
+	REPORT(&town, "reconcile", "status", "--with", "620702000000", "--register", "aid");
+	assert_int_equal(json_array_size(at("neighbours")), 1);
+	says("neighbours.0.registers.0.digest", "equal");
+	sql(&county, "UPDATE terrace_compared SET found = 'differs'");
+	REPORT(&county, "reconcile", "status", "--register", "aid");
+	assert_int_equal(exit_code, 1);
+	says("neighbours.0.registers.0.digest", "differs");
 	sql(&county, "UPDATE terrace_link SET digest = 'differs' WHERE peer = 620702100000");
 	REPORT(&county, "status", "--tree");
 	says("children.0.digest", "differs");

@@ -110,6 +110,7 @@ def hello_answer(r):
              "numbers or hash of a heal")
     out["digest"] = r.u8()
     need(out["digest"] in (0, 1, 2, 255), "digest")
+    out["differ"] = r.many(r.varint(1000), r.name) if out["digest"] == 2 else []
     out["addresses"] = r.many(r.varint(16), lambda: slice_text(r))
     out["needs"] = needs(r)
     out["learned"] = r.many(r.varint(10000), r.unit)

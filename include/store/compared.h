@@ -1,0 +1,26 @@
+/* Compared: what is known of differences with the neighbours: what the last comparison of digests found, register by
+ * register and unit by unit, and how far the healing of a difference has come. */
+#ifndef STORE_COMPARED_H
+#define STORE_COMPARED_H
+
+#include "store/catalog.h"
+
+/* What a comparison found of a register (unit UNIT_NONE: of all rows that both have): "equal", "differs". */
+int compared_put(struct db *db, uint64_t peer, const char *reg, uint64_t unit, const char *found, int64_t at_ms,
+                 struct err *err);
+int compared_each(struct db *db, uint64_t peer,
+                  int (*fn)(void *arg, const char *reg, uint64_t unit, const char *found, int64_t at_ms), void *arg,
+                  struct err *err);
+/* Forgets what was found of single units; all: of the registers too. */
+int compared_forget(struct db *db, uint64_t peer, bool all, struct err *err);
+
+/* How far a difference at rest has been healed. */
+enum mending {
+	MENDING_NONE,
+	MENDING_ROWS,                    /* the rows that differ were looked for and pass both ways */
+	MENDING_ALL,                     /* that did not help: everything passed once more */
+};
+int mending_get(struct db *db, uint64_t peer, enum mending *ret, int64_t *ret_at_ms, struct err *err);
+int mending_put(struct db *db, uint64_t peer, enum mending m, int64_t at_ms, struct err *err);
+
+#endif
