@@ -28,12 +28,14 @@ static int make_above(const char *home, struct err *err)
 	return path ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
-/* A terraced.conf that this command wrote and that cannot be read is taken back. */
+/* A terraced.conf that this command wrote is taken back where it cannot be read, or where the parent refused: then
+ * another invitation, perhaps for another unit, is needed.  A parent that was not reached is asked again. */
 static void take_back(const char *home, bool had, int code)
 {
 	_cleanup_(free_pointer) char *path = path_join(home, SETTINGS_FILE);
+	bool final = code == ERR_CONFIG || code == ERR_REFUSED || code == ERR_GONE || code == ERR_CHAIN;
 
-	if (code == ERR_CONFIG && !had && path)
+	if (final && !had && path)
 		file_remove(path, NULL);
 }
 

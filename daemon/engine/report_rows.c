@@ -402,7 +402,7 @@ static int waiting_line(void *arg, const struct waiting_row *w)
 	struct reg *reg = catalog_number(r->catalog, w->reg);
 	json_t *j = json_object();
 
-	put(j, "id", json_integer(w->id));
+	put(j, "id", w->id != 0 ? json_integer(w->id) : json_null());    /* none: too large to be sealed, an issue */
 	put(j, "register", json_words(reg != NULL ? reg->name : NULL));
 	put(j, "key", json_key(r, reg, w->key));
 	put(j, "alive", json_boolean(w->alive));

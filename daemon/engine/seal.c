@@ -67,7 +67,7 @@ static uint64_t unit_of(struct engine *e, const struct reg *r, const struct cell
 		return e->unit;                  /* origin, all */
 	c = cells[r->unit - r->columns];
 	if (c.type == CELL_NULL) {
-		*ret_say = "the unit is NULL / 单位为空";
+		*ret_say = "the unit is NULL: enter its 12-digit code, then the row travels / 单位为空，请填写12位区划代码";
 		return UNIT_NONE;
 	}
 	if (c.type == CELL_INT && c.i > 0) {
@@ -75,11 +75,11 @@ static uint64_t unit_of(struct engine *e, const struct reg *r, const struct cell
 		c = (struct cell){.type = CELL_TEXT, .s = slice_of(digits)};
 	}
 	if (c.type != CELL_TEXT || unit_parse(c.s, &unit, NULL) != 0)
-		*ret_say = "the unit is not a 12-digit division code / 单位不是12位区划代码";
+		*ret_say = "the unit is not a 12-digit division code: correct it, then the row travels / 单位不是12位区划代码，请更正";
 	else if (!unit_contains(e->unit, unit))
-		*ret_say = "the unit lies outside this node's scope / 单位不在本级管辖范围";
+		*ret_say = "the unit lies outside this node's scope: correct it, or enter the row there / 单位不在本级管辖范围，请更正或到该处登记";
 	else if (!unit_known(e, unit))
-		*ret_say = "the unit is not in the unit list / 单位不在单位名录";
+		*ret_say = "the unit is not in the unit list: correct it, or have it added (units import) / 单位不在单位名录，请更正或补充名录";
 	return *ret_say == NULL ? unit : UNIT_NONE;
 }
 
@@ -578,6 +578,8 @@ static int seal_row(struct merging *m, struct look *look, struct err *err)
 		rc = seal_update(m, &row, look, cells, err);
 	if (rc == 0)
 		rc = issue_solved(m->e->db, "too-large", look->reg->name, row.held.key_cell, err);
+	if (rc == 0 && cells == NULL)
+		rc = issue_solved(m->e->db, "bad-unit", look->reg->name, row.held.key_cell, err);
 	return rc == 0 && row.nown > 0 ? merging_end_row(m, &row, err) : rc;
 }
 

@@ -422,13 +422,14 @@ static int check_head(struct server *s, struct MHD_Connection *c, struct request
 	const struct route *route = q->x.route;
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *from = info ? info->client_addr : NULL;
+	char unit[UNIT_TEXT_SIZE];
 	int r = 0;
 
 	if (!(route->flags & ROUTE_ANYBODY))
 		r = check_peer(s, c, q, err);
 	if (!r && q->x.upload_only && !(route->flags & ROUTE_EXPIRED))
-		r = err_set(err, ERR_EXPIRED, "%s: the certificate has expired; until it is renewed only uploads are taken",
-		            route->path);
+		r = err_set(err, ERR_EXPIRED, "%s: the certificate of %s has expired; until it is renewed only uploads are taken",
+		            route->path, unit_text(q->x.peer.unit, unit));
 	if (r) {
 		refusal(s, from, err);
 		return r;

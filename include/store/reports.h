@@ -30,7 +30,7 @@ struct issue {
 int report_issues(struct db *db, const struct report_filter *f, int (*fn)(void *arg, const struct issue *i), void *arg,
                   struct err *err);
 
-struct waiting_row {                     /* of the quarantine */
+struct waiting_row {                     /* of the quarantine; id 0: too large to be sealed */
 	int64_t id, since_ms, tries;
 	uint32_t reg;                    /* its number */
 	struct cell key;

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import ssl
+import subprocess
 import sys
 
 from lib_tree import TOP, Checks, Tree, wait                 # noqa: F401
@@ -22,8 +23,8 @@ from basics import blake2b                                   # noqa: E402
 ZERO = bytes(32)
 # What must not change when something is refused: the registers, and all that is held, kept and relayed of them.
 HELD = ("household", "person", "relief_case", "terrace_version", "terrace_aside", "terrace_overflow", "terrace_quarantine",
-        "terrace_stream", "terrace_segment", "terrace_outbox", "terrace_epoch", "terrace_policy", "terrace_policy_list",
-        "terrace_record", "terrace_peer", "terrace_unit", "terrace_reported")
+        "terrace_stream", "terrace_outbox", "terrace_epoch", "terrace_policy", "terrace_policy_list", "terrace_record",
+        "terrace_unit", "terrace_reported", "terrace_revoked")
 
 
 def context(chain=None, key=None):
@@ -59,8 +60,10 @@ def dump(node):
         there = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         states = [t for t in there if t.startswith("terrace_s") and t[9:].isdigit()]
         out = {t: sorted(map(repr, db.execute('SELECT * FROM "%s"' % t))) for t in there if t in HELD}
-        # The term of a row follows a moment after the row.
+        # The term of a row follows a moment after the row; time notes come by themselves; who was told what is no state.
         out.update((t, sorted(map(repr, db.execute('SELECT key, unit, flags, version FROM "%s"' % t)))) for t in states)
+        out["terrace_segment"] = sorted(map(repr, db.execute("SELECT * FROM terrace_segment WHERE kind <> 6")))
+        out["terrace_peer"] = sorted(map(repr, db.execute("SELECT unit, direct, chain, serial, revoked FROM terrace_peer")))
         return out
     finally:
         db.close()
@@ -236,6 +239,22 @@ class HostileTree(Tree):
         except BaseException:
             self.__exit__(None, None, None)
             raise
+
+
+def shift_clock(node, seconds):
+    """The node's daemon is started anew with its wall clock that far ahead."""
+    library = os.path.join(os.path.dirname(node.home), "clock_shift.so")
+    if not os.path.exists(library):
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library,
+                        os.path.join(TOP, "tests", "live", "clock_shift.c"), "-ldl"], check=True)
+    node.stop()
+    if seconds:
+        os.environ.update(LD_PRELOAD=library, CLOCK_SHIFT=str(seconds))
+    try:
+        node.start()
+    finally:
+        os.environ.pop("LD_PRELOAD", None)
+        os.environ.pop("CLOCK_SHIFT", None)
 
 
 def copy_home(node, to):
