@@ -145,7 +145,7 @@ static int once_more(struct merging *m, struct merging_row *row, const struct ve
 	rc = mint_mark(m->e, &ruling->v->marks, &own, err);
 	if (rc != 0)
 		return rc;
-	again = merging_value(m, ruling, lost->group, lost->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
+	again = merging_value(m, row, ruling, lost->group, lost->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
 	if (again == NULL)
 		return ERR_NOMEM;
 	again->alive = lost->alive;

@@ -223,12 +223,23 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 
 /* ---- own writes */
 
-struct value *merging_value(struct merging *m, const struct value *base, uint32_t group, struct ident life, enum kind kind,
-                            bool acting, struct mark own, struct err *err)
+/* What a write builds on has seen: its base, and for a proposal this node's own older one. */
+static struct marks marks_below(const struct merging_row *row, const struct value *v, const struct value *base)
 {
 	static const struct marks nothing;
+	const struct group_state *g = row_group(row->held.row, v->group, v->life);
+	const struct slot *mine = g != NULL && v->v->kind == PROPOSAL ? group_slot(g, v) : NULL;
+	struct marks marks = base != NULL ? base->v->marks : nothing;
+
+	return mine != NULL ? marks_join(&marks, &mine->value->v->marks) : marks;
+}
+
+struct value *merging_value(struct merging *m, const struct merging_row *row, const struct value *base, uint32_t group,
+                            struct ident life, enum kind kind, bool acting, struct mark own, struct err *err)
+{
 	struct value *v = arena_alloc(&m->row, sizeof *v);
 	struct version *version = arena_alloc(&m->row, sizeof *version);
+	struct marks marks;
 
 	if (v == NULL || version == NULL) {
 		memory(m, err);
@@ -238,10 +249,11 @@ struct value *merging_value(struct merging *m, const struct value *base, uint32_
 	version->kind = kind;
 	version->acting = acting;
 	version->policy = m->e->catalog->list;
-	version->marks = marks_raised(base != NULL ? &base->v->marks : &nothing, m->e->level, own);
+	*v = (struct value){.v = version, .life = life, .group = group, .whole = true};
+	marks = marks_below(row, v, base);
+	version->marks = marks_raised(&marks, m->e->level, own);
 	if (base != NULL)
 		version->base = version_ident(base->v);
-	*v = (struct value){.v = version, .life = life, .group = group, .whole = true};
 	return v;
 }
 

@@ -159,7 +159,7 @@ static int returned(struct merging *m, struct merging_row *row, const struct gro
 		mask[at] = has_stood == NULL || has_stood[at];
 		any = any || mask[at];
 	}
-	v = merging_value(m, NULL, g->number, row->life, DECISION, false, none, err);
+	v = merging_value(m, row, NULL, g->number, row->life, DECISION, false, none, err);
 	if (v == NULL)
 		return ERR_NOMEM;
 	v->cells = group_cells(m, g, cells);
@@ -193,7 +193,7 @@ static int insert_groups(struct merging *m, struct merging_row *row, uint64_t un
 			rc = returned(m, row, r->groups[g], cells, defaults, NULL, err);
 			continue;
 		}
-		v = merging_value(m, NULL, g, life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
+		v = merging_value(m, row, NULL, g, life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
 		if (v == NULL)
 			return ERR_NOMEM;
 		v->cells = group_cells(m, r->groups[g], cells);
@@ -238,7 +238,7 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 	if (own_mode(e, m->reg, unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN) {
 		struct mark none = {1, 0};
 
-		v = merging_value(m, NULL, GROUP_ROW, (struct ident){e->unit, none}, DECISION, false, none, err);
+		v = merging_value(m, row, NULL, GROUP_ROW, (struct ident){e->unit, none}, DECISION, false, none, err);
 		if (v == NULL)
 			return ERR_NOMEM;
 		v->row_unit = unit;
@@ -248,7 +248,7 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
-	v = merging_value(m, old, GROUP_ROW, (struct ident){e->unit, own}, DECISION, acting, own, err);
+	v = merging_value(m, row, old, GROUP_ROW, (struct ident){e->unit, own}, DECISION, acting, own, err);
 	if (v == NULL)
 		return ERR_NOMEM;
 	v->life.mark = version_mark(v->v);
@@ -353,7 +353,7 @@ static int seal_delete(struct merging *m, struct merging_row *row, struct look *
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
-	v = merging_value(m, h, GROUP_ROW, h->life, DECISION, acting, own, err);
+	v = merging_value(m, row, h, GROUP_ROW, h->life, DECISION, acting, own, err);
 	saw = arena_array(&m->row, row->held.row->ngroups, sizeof *saw);
 	if (v == NULL || saw == NULL)
 		return memory(m->reg, err);
@@ -385,7 +385,7 @@ static int move_returned(struct merging *m, struct merging_row *row, uint64_t un
 	size_t at = (size_t)(m->reg->unit - m->reg->columns);
 	struct cell *cells = arena_array(&m->row, m->reg->ncolumns + 1, sizeof *cells);
 	char *text = arena_alloc(&m->row, UNIT_TEXT_SIZE);
-	struct value *v = merging_value(m, NULL, GROUP_ROW, row->life, DECISION, false, (struct mark){1, 0}, err);
+	struct value *v = merging_value(m, row, NULL, GROUP_ROW, row->life, DECISION, false, (struct mark){1, 0}, err);
 	bool mask[LIMIT_COLUMNS] = {0};
 	int rc;
 
@@ -419,7 +419,7 @@ static int seal_move(struct merging *m, struct merging_row *row, const struct ce
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
-	v = merging_value(m, h, GROUP_ROW, h->life, DECISION, acting, own, err);
+	v = merging_value(m, row, h, GROUP_ROW, h->life, DECISION, acting, own, err);
 	if (v == NULL)
 		return ERR_NOMEM;
 	v->alive = true;
@@ -452,7 +452,7 @@ static int seal_group(struct merging *m, struct merging_row *row, uint32_t g, co
 	rc = batch_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
-	v = merging_value(m, base, g, h->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
+	v = merging_value(m, row, base, g, h->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
 	present = arena_array(&m->row, group->ncolumns + 1, sizeof *present);
 	if (v == NULL || present == NULL)
 		return memory(m->reg, err);

@@ -78,9 +78,10 @@ int merging_set_aside(struct merging *m, struct merging_row *row, bool stands, c
 /* Seals the own changes of the pass. */
 int merging_end(struct merging *m, struct err *err);
 void merging_release(struct merging *m);
-/* A fresh value and version in the row's arena for this node's own write on top of `base` (NULL = over nothing). */
-struct value *merging_value(struct merging *m, const struct value *base, uint32_t group, struct ident life, enum kind kind,
-                            bool acting, struct mark own, struct err *err);
+/* A fresh value and version in the row's arena for this node's own write on top of `base` (NULL = over nothing).  A
+ * proposal has seen this node's older one, whatever it is built on: else it might never take its place. */
+struct value *merging_value(struct merging *m, const struct merging_row *row, const struct value *base, uint32_t group,
+                            struct ident life, enum kind kind, bool acting, struct mark own, struct err *err);
 int merging_record(struct merging *m, const struct merging_row *row, const struct value *lost, const struct value *kept,
                    const char *kind, int rule, const char *why, const char *say, struct err *err);
 /* Rows that wait in quarantine are tried again, at most `most`. */

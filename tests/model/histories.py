@@ -142,6 +142,28 @@ def register_story(other, touched, late):
     good = row.row.decision.cols == {"alive": True, "unit": other} and current(row)["a"].decision.cols["x"] == 9
     return t.failures + ([] if good else ["register: %s, %s, %d" % (other, touched, late)])
 
+def older_proposal_story():
+    """The county suggests, the village builds on it; the township, which had heard of neither, decides.  What the village suggests next is
+    built on the decision, which has seen less from above than its older suggestion: it takes that one's place all the same."""
+    p = {g: [OWN] * LEVELS for g in [*COLUMNS, *RIGHTS]}
+    p["a"] = [PROPOSE, OWN, PROPOSE, READ, READ]
+    t = Tree("r", ["r1", "r11"], p)
+    t.nodes["r"].insert("k", "r11", {})
+    t.drain()
+    t.nodes["r"].edit("k", "a", {"x": 1})
+    suggested = t.nodes["r"].disk.rows["k"]
+    for v in current(suggested)["a"].proposals.values():
+        t.nodes["r11"].receive("k", v, None)           # the township hears of it later
+    t.nodes["r11"].edit("k", "a", {"x": 2})
+    t.nodes["r1"].edit("k", "a", {"x": 3})
+    decided = current(t.nodes["r1"].disk.rows["k"])["a"].decision
+    t.nodes["r11"].receive("k", decided, None)
+    t.nodes["r11"].edit("k", "a", {"x": 4})
+    t.drain()
+    t.check()
+    open_ = {p.unit: p.cols["x"] for p in open_proposals(current(t.nodes["r"].disk.rows["k"])["a"])}
+    return t.failures + ([] if open_.get("r11") == 4 else ["older proposal: %s" % open_])
+
 def once_more_story(group):
     """A village writes what the township refuses, then something innocent that the ruling had not seen: the innocent stands everywhere."""
     t = Tree("r", ["r1", "r11"], {g: [OWN] * LEVELS for g in [*COLUMNS, *RIGHTS]})
@@ -198,7 +220,7 @@ def check(n, seed):
         for text in register_story(*story):
             bad.append(text)
             print(text[:400])
-    for text in sum([once_more_story("a"), once_more_story("row")] + [forger_story(g, k) for g in ("a", "row") for k in (False, True)], []):
+    for text in sum([older_proposal_story(), once_more_story("a"), once_more_story("row")] + [forger_story(g, k) for g in ("a", "row") for k in (False, True)], []):
         bad.append(text)
         print(text[:400])
     for s in range(seed, seed + n // 10):

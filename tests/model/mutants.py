@@ -89,6 +89,7 @@ MUTANTS = [
     ("seal: bad units sealed", "        if not inside(self.unit, unit):\n", "        if False:\n"),
     ("seal: moves to bad units sealed", '        if not inside(self.tree.root, cols.get("unit", self.tree.root)):\n', "        if False:\n"),
     ("seal: one right for the row", "h.cols[\"unit\"], right) for right", "h.cols[\"unit\"], \"create\" if group == \"row\" else right) for right"),
+    ("seal: older proposal unseen", "        if mine:\n            marks = join(marks, mine.marks)", "        if False:\n            marks = join(marks, mine.marks)"),
     ("bad-mark: own level free", "zip(marks[:level + 1], met)", "zip(marks[:level], met)"),
     ("bad-mark: equal is bad", "m > g for m, g in zip(marks[:level", "m >= g > NONE for m, g in zip(marks[:level"),
     ("bad-mark: no distance", "m[0] > g[0] + 2 ** 32", "False"),

@@ -77,6 +77,9 @@ class Node:
             if v.group == "row" and not inside(self.unit if v.kind == DECISION else self.tree.root, v.cols["unit"]):
                 self.tree.fail("bad unit sealed: %s" % v.json())
             self.accept(key, v, None, Verdict(0, "own", "", ()))
+            slot = group_of(self.disk.rows[key], v).proposals.get(v.slot)
+            if v.kind == PROPOSAL and slot is not v:
+                self.tree.fail("own proposal does not take its slot: %s before %s" % (slot.json(), v.json()))
         self.send_up(self.unit, None, [(key, v) for v in ([partial] if partial else values)])
 
     def send_up(self, author, activated, values):
@@ -127,6 +130,9 @@ class Node:
         marks = base.marks if base else (NONE,) * LEVELS
         if answer:
             marks = join(marks, answer.marks)
+        mine = kind == PROPOSAL and g.proposals.get((self.unit, h.life) if group == "row" else self.unit)
+        if mine:
+            marks = join(marks, mine.marks)            # else it may be smaller than one's older proposal, and never take its slot
         old = base.cols if base else dict.fromkeys(COLUMNS.get(group, ()), 0)
         if not answer and all(old[c] == x for c, x in cols.items()):
             return False

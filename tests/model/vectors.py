@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 
 from rule import (
-    COLUMNS, Context, DECISION, LEVELS, NONE, NO_ROW, OWN, PROPOSAL, PROPOSE, READ, Row, Value, bad_mark, completed, current, decide,
+    COLUMNS, Context, DECISION, EMPTY, LEVELS, NONE, NO_ROW, OWN, PROPOSAL, PROPOSE, READ, Row, Value, bad_mark, completed, current, decide,
     defaults, group_of, inside, join, level_of, may_write, put, raised, reason, rights, ruling, seen, shown, upholds, values_of)
 from histories import history, random_policy
 
@@ -194,6 +194,7 @@ ALSO = ["acting", "marker: 6 keep ", "fork: 4 take ", "in its unit: 6 keep ", "n
         "above: 1 bad-state ", "below: 1 bad-state ", "said again: 4 take ", "said again, lost: 4 take ",
         "again, lost: 1 refuse mode", "lost: 1 refuse forged-ruling", "insert, proposal: 1 refuse mode", "insert, decision: 1 refuse mode",
         "move, proposal: 1 refuse mode", "delete, proposal: 1 refuse mode", "move, decision: 1 refuse mode", "delete, decision: 1 refuse mode",
+        "older, joined: 4 take ", "older, joined: 4 divert ", "older, not joined: 6 keep ",
         "delete, proposal: 4 divert ", "move, proposal: 4 divert ", "delete, decision: 4 take ", "move, decision: 4 take "]
 
 def next_write(r, row, like, unit, epochs, tokens):
@@ -230,7 +231,7 @@ def forged(r, row, like, unit, epochs, values):
 def special(r, row, u, every, under):
     """(name, value): rare values, rulings from below u that uphold what is not their base, and those that miss it by one condition."""
     h, unit, mark, zero = row.row.decision, r.choice(under), (r.randint(1, 12), 7), (NONE,) * LEVELS
-    what = r.choice(["first"] * 6 + ["nothing"] + ["revive"] * 4 + ["lost"] * 3 + ["insert", "absent", "again", "again", "fork", "moved"])
+    what = r.choice(["first"] * 6 + ["nothing"] + ["revive"] * 4 + ["lost"] * 3 + ["insert", "absent", "again", "again", "fork", "moved", "older"])
     low = r.choice([x for x in every if inside(unit, x) and x != unit] or [unit])
     born = Value("row", low, DECISION, raised(zero, level_of(low), mark), (low, mark), {"alive": True, "unit": low}, acting=r.random() < 0.1)
     held = [g.decision for g in [row.row, *current(row).values()] if g.decision and inside(u, g.decision.unit)
@@ -276,6 +277,14 @@ def special(r, row, u, every, under):
         return what + " " + twist, x
     if what == "moved" and h and not h.cols["alive"]:
         return what, born.but(life=(low, (99, 7)))
+    if what == "older" and h and h.cols["alive"] and level_of(unit):    # on a decision that has seen less from above than one's older proposal
+        g, at = r.choice(list(COLUMNS)), level_of(unit)
+        base = current(row).get(g, EMPTY).decision
+        before = Value(g, unit, PROPOSAL, raised(raised(zero, r.randrange(at), (90, 7)), at, (40, 7)), h.life, dict.fromkeys(COLUMNS[g], 1))
+        marks = base.marks if base else zero
+        seen_it = r.random() < 0.6
+        x = before.but(marks=raised(join(marks, before.marks) if seen_it else marks, at, (41, 7)), base=base and base.id, cols=dict.fromkeys(COLUMNS[g], 2))
+        return ("older, joined" if seen_it else "older, not joined"), (before, x)
     waiting = [p for g in current(row).values() if not g.decision for p in g.proposals.values()]
     if what == "fork" and waiting:
         p = r.choice(waiting)
@@ -311,6 +320,8 @@ def vectors(n, seed, limit=40000):
                 if under and r.random() < 0.25:
                     row = None if r.random() < 0.2 else row
                     name, rare = special(r, row or NO_ROW, u, every, under)
+                    if isinstance(rare, tuple):
+                        row, rare = put(row, rare[0]), rare[1]
                     if name == "revive life":
                         row = put(NO_ROW, rare.but(unit=rare.life[0], marks=raised((NONE,) * LEVELS, level_of(rare.life[0]), (1, 7)), cols={
                             **rare.cols, "alive": False}, ruling=False, base=None, asserts=None))
