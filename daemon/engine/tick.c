@@ -14,8 +14,33 @@
 #define REST_MS 2000
 #define RECLAIM_MS 86400000
 
+#define BUSY_SAY_MS 60000
+
+/* Another program holds the lock: a line a minute to the journal (the sync log stands in the file that is locked), and
+ * one in both when it is over. */
+static void report_busy(struct engine *e, int rc, const struct err *err)
+{
+	int64_t now = steady_ms(e);
+
+	if (rc == ERR_BUSY && e->busy_ms == 0) {
+		e->busy_ms = now;
+		e->busy_commits = e->db->changes;
+	}
+	if (rc == ERR_BUSY && (e->busy_said_ms == 0 || now - e->busy_said_ms >= BUSY_SAY_MS)) {
+		e->busy_said_ms = now;
+		if (e->options.event != NULL)
+			e->options.event(e->options.arg, LOG_LEVEL_WARNING, "alarm", UNIT_NONE, NULL, err->text);
+	}
+	if (rc == 0 && e->busy_ms != 0 && e->db->changes != e->busy_commits) {
+		event(e, LOG_LEVEL_WARNING, "alarm", UNIT_NONE, NULL, "the database was locked by another program for about %lld s",
+		      (long long)(now - e->busy_ms) / 1000 + DB_BUSY_MS / 1000);
+		e->busy_ms = 0;
+	}
+}
+
 static void report(struct engine *e, const char *kind, int rc, const struct err *err)
 {
+	report_busy(e, rc, err);
 	if (rc != 0 && rc != ERR_STOPPING && rc != ERR_BUSY)
 		event(e, LOG_LEVEL_ERROR, kind, UNIT_NONE, NULL, "%s", err->text);
 }

@@ -48,14 +48,17 @@ int db_fail(struct db *db, const char *what, struct err *err)
 	}
 }
 
+static int exec_as(struct db *db, const char *what, const char *sql, struct err *err)
+{
+	return sqlite3_exec(db->sql, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_fail(db, what, err);
+}
+
 int db_exec(struct db *db, const char *sql, struct err *err)
 {
 	char what[80];
 
-	if (sqlite3_exec(db->sql, sql, NULL, NULL, NULL) == SQLITE_OK)
-		return 0;
 	snprintf(what, sizeof what, "%.60s", sql);
-	return db_fail(db, what, err);
+	return exec_as(db, what, sql, err);
 }
 
 int db_prepare(struct db *db, const char *sql, sqlite3_stmt **ret, struct err *err)
@@ -116,7 +119,7 @@ int db_run(struct db *db, sqlite3_stmt *s, struct err *err)
 
 int db_begin(struct db *db, struct err *err)
 {
-	int rc = db_exec(db, db->read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
+	int rc = exec_as(db, "beginning to write", db->read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 
 	db->in_transaction = rc == 0;
 	return rc;
@@ -190,7 +193,7 @@ static int migrate(struct db *db, struct err *err)
 	for (size_t i = (size_t)done; i < schema_step_count; i++) {
 		if (db_begin(db, err) != 0)
 			return err->code;
-		if (db_exec(db, schema_steps[i].sql, err) != 0 || meta_put_number(db, "state", (int64_t)i + 1, err) != 0 ||
+		if (exec_as(db, "making the daemon's tables", schema_steps[i].sql, err) != 0 || meta_put_number(db, "state", (int64_t)i + 1, err) != 0 ||
 		    db_commit(db, err) != 0) {
 			db_rollback(db);
 			return err != NULL ? err->code : ERR_DB;
@@ -204,16 +207,30 @@ static int configure(struct db *db, struct err *err)
 	int off;
 
 	sqlite3_extended_result_codes(db->sql, 1);
-	sqlite3_busy_timeout(db->sql, 5000);
+	sqlite3_busy_timeout(db->sql, DB_BUSY_MS);
 	sqlite3_limit(db->sql, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &off);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, &off);
 	if (!db->read_only)
 		sqlite3_db_config(db->sql, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &off);
 	/* "foreign_keys" and friends are settings of this connection alone; nothing of the file is touched. */
-	if (db_exec(db, "PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; "
-	            "PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF", err) != 0)
-		return err != NULL ? err->code : ERR_DB;
+	return exec_as(db, "opening it", "PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; "
+	               "PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF", err);
+}
+
+/* SQLite makes its journals beside the file. */
+static int check_folder(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(free_pointer) char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)MAX(slash - path, 1));
+
+	if (folder == NULL)
+		return err_set(err, ERR_NOMEM, "opening %s: memory is short", path);
+	if (access(folder, F_OK) != 0)
+		return err_set(err, ERR_IO, "%s: its folder is not there; make it, or name the right file", path);
+	if (access(folder, W_OK | X_OK) != 0)
+		return err_set(err, ERR_IO, "%s: its folder cannot be written by user %u, and SQLite's journal stands there: give "
+		               "the folder to that user or its group (chown, chmod g+rwx)", path, (unsigned)geteuid());
 	return 0;
 }
 
@@ -222,14 +239,16 @@ static int check_owner(const char *path, struct err *err)
 	struct stat st;
 
 	if (stat(path, &st) != 0)
-		return errno == ENOENT ? 0 : err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+		return errno == ENOENT ? check_folder(path, err) : err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_IO, "%s is not a file", path);
+		return err_set(err, ERR_IO, "%s is not a file; name the database itself", path);
+	if (access(path, R_OK | W_OK) != 0 && st.st_uid == geteuid())
+		return err_set(err, ERR_IO, "%s is read-only for its own user: chmod u+rw", path);
 	if (access(path, R_OK | W_OK) != 0)
 		return err_set(err, ERR_IO, "%s belongs to user %u and cannot be written by user %u: give it to the daemon's user "
 		               "(chown) or add that user to its group (chmod g+rw, the folder too)", path,
 		               (unsigned)st.st_uid, (unsigned)geteuid());
-	return 0;
+	return check_folder(path, err);
 }
 
 int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *err)

@@ -48,6 +48,8 @@ struct engine {
 	int64_t schema_version;
 	int64_t next_retry_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
 	int64_t noted_s;                 /* tree time of the last time note (top) */
+	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
+	uint64_t busy_commits;           /* db->changes then */
 	uint64_t checkpointed;           /* db->changes at the last checkpoint */
 	/* hello and contact */
 	bool hello_due;

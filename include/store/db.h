@@ -13,6 +13,8 @@
 #include "core/version.h"
 #include "store/statements.h"
 
+#define DB_BUSY_MS 5000                 /* a lock of another program is waited for so long */
+
 struct db {
 	sqlite3 *sql;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
