@@ -29,6 +29,8 @@ int cmd_policy_check(struct ctl *c, struct err *err)
 
 	if (!r)
 		r = policy_check(c->argv[0], 0, &a, &p, err);
+	if (r == ERR_POLICY || r == ERR_FORMAT || r == ERR_LIMIT || r == ERR_SCHEMA)
+		c->error_status = 1;             /* the check is done and found something */
 	if (r)
 		return r;
 	document = summary(&p);

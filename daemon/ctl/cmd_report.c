@@ -28,9 +28,7 @@ static int print_csv(const json_t *document, struct err *err)
 	_cleanup_(buf_release) struct buf b = { 0 };
 	int r = csv_put(&b, document, err);
 
-	if (!r && fwrite(b.p, 1, b.n, stdout) != b.n)
-		r = err_set(err, ERR_IO, "standard output: cannot be written");
-	return r;
+	return r ? r : ctl_write(&b, err);
 }
 
 static int run(const struct settings *s, const char *home_folder, const char *const *words, uint32_t n, json_t **ret,

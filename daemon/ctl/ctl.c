@@ -1,6 +1,7 @@
 /* What the commands share: options, asking the daemon, saying. */
 #include "ctl/ctl.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "ctl/view.h"
 #include "link/control.h"
 
 #define SOCKET       "control.sock"
@@ -107,24 +109,61 @@ int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **
 
 /* ---- saying */
 
+#define WIDTH 80                         /* where there is no terminal: a pager, a file, a letter */
+
+/* COLUMNS counts where it is a number: a script asks for wider lines with it. */
 static size_t terminal_width(void)
 {
+	const char *columns = getenv("COLUMNS");
 	struct winsize w;
+	uint64_t n;
 
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+	if (columns && !text_number(columns, 20, 10000, &n))
+		return (size_t)n;
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col >= 20 ? w.ws_col : WIDTH;
+}
+
+/* A table of what a person wants to see; where that is less than all, where the rest is. */
+static int print_view(struct ctl *c, const json_t *document, struct buf *b, struct err *err)
+{
+	bool cut = false;
+	_cleanup_(json_release) json_t *view = view_of(c, document, &cut);
+
+	if (!view)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	table_put(b, view, terminal_width(), c->chinese);
+	if (!cut)
+		return 0;
+	if (c->nwords && (!strcmp(c->words[0], "why") || !strcmp(c->words[0], "quarantine") || !strcmp(c->words[0], "log")))
+		buf_printf(b, "%s\n", ctl_words(c, "(… is cut; --json has the whole)", "（… 处有省略；--json 输出全文）"));
+	else
+		buf_printf(b, "%s%s%s\n", ctl_words(c, "(… is cut; terracectl ", "（… 处有省略；terracectl "), c->nwords ? c->words[0] : "",
+		           ctl_words(c, " show ID has the whole)", " show 编号 显示全文）"));
+	return 0;
+}
+
+int ctl_write(const struct buf *b, struct err *err)
+{
+	if (b->failed)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (fwrite(b->p, 1, b->n, stdout) == b->n && !fflush(stdout))
+		return 0;
+	if (errno == EPIPE)
+		exit(0);
+	return err_set(err, ERR_IO, "standard output: cannot be written");
 }
 
 int ctl_print(struct ctl *c, const json_t *document, struct err *err)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
 
-	if (!c->json)
-		table_put(&b, document, terminal_width(), c->chinese);
-	else if (!json_put(&b, document))
+	int r = c->json ? 0 : print_view(c, document, &b, err);
+
+	if (r)
+		return r;
+	if (c->json && !json_put(&b, document))
 		buf_put_u8(&b, '\n');
-	if (b.failed)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	return fwrite(b.p, 1, b.n, stdout) == b.n ? 0 : err_set(err, ERR_IO, "standard output: cannot be written");
+	return ctl_write(&b, err);
 }
 
 const char *ctl_words(const struct ctl *c, const char *english, const char *chinese)

@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "core/sign.h"
 #include "ctl/ctl.h"
+#include "ctl/phrases.h"
 #include "engine/report.h"
 
 struct command {
@@ -193,7 +194,7 @@ static int read_line(struct ctl *c, int argc, char **argv, struct line *l, struc
 	return *c->home ? 0 : err_set(err, ERR_USAGE, "--home: the folder is missing");
 }
 
-static int run(struct ctl *c, struct err *err)
+static int run(struct ctl *c, const struct command **ret_usage, struct err *err)
 {
 	uint32_t own = 1;
 	const struct command *k = find(c, &own);
@@ -210,17 +211,33 @@ static int run(struct ctl *c, struct err *err)
 	for (uint32_t i = own; i < c->nwords; i++)
 		c->argv[c->argc++] = c->words[i];
 	int r = k->run(c, err);
-	if (r == ERR_USAGE && !strchr(err->text, '\n')) {
-		size_t n = strlen(err->text);
-		snprintf(err->text + n, sizeof(err->text) - n, "; usage: terracectl %s %s", k->name, k->usage);
-	}
+	if (r == ERR_USAGE)
+		*ret_usage = k;
 	return r;
+}
+
+/* In Chinese a sentence that the catalogue lacks stands behind its kind. */
+static void complain(const struct ctl *c, const struct err *e, const struct command *usage)
+{
+	_cleanup_(buf_release) struct buf text = { 0 }, kind = { 0 };
+	char code[64];
+
+	snprintf(code, sizeof(code), "code: %s", err_name(e->code));
+	bool whole = phrase_put(&text, e->text, c->chinese);
+	if (!whole && phrase_put(&kind, code, true) && strcmp(buf_text(&kind), code))
+		fprintf(stderr, "terracectl: %s：%s", buf_text(&kind), buf_text(&text));
+	else
+		fprintf(stderr, "terracectl: %s", buf_text(&text));
+	if (usage)
+		fprintf(stderr, "%s terracectl %s %s", ctl_words(c, "; usage:", "；用法："), usage->name, usage->usage);
+	fputc('\n', stderr);
 }
 
 int main(int argc, char **argv)
 {
 	struct ctl c = { .home = CTL_HOME };
 	struct line l = { .help = false };
+	const struct command *usage = NULL;
 	struct err e = { 0 };
 
 	setlocale(LC_ALL, "");
@@ -237,11 +254,12 @@ int main(int argc, char **argv)
 		r = sign_init(&e);
 	}
 	if (!r)
-		r = run(&c, &e);
+		r = run(&c, &usage, &e);
 	if (!r && fflush(stdout))
 		r = err_set(&e, ERR_IO, "standard output: cannot be written");
 	if (!r)
 		return c.status;
-	fprintf(stderr, "terracectl: %s\n", e.text);
-	return err_exit(e.code ? e.code : r);
+	e.code = e.code ? e.code : r;
+	complain(&c, &e, usage);
+	return c.error_status ? c.error_status : err_exit(e.code);
 }

@@ -114,8 +114,6 @@ static const struct {
 	{ "differ", "DIFFERING ROWS", "不同行数" },
 	{ "neighbours", "NEIGHBOURS", "上下级" },
 	{ "superior", "SUPERIOR", "是上级" },
-	{ "next_contact", "NEXT CONTACT", "下次联系" },
-	{ "error", "ERROR", "错误" },
 	{ "findings", "FINDINGS", "发现" },
 	{ "database", "DATABASE", "数据库" },
 	{ "segments", "SEGMENTS", "数据段" },
@@ -123,8 +121,68 @@ static const struct {
 	{ "triggers_missing", "TRIGGERS MISSING", "缺少触发器" },
 	{ "object", "OBJECT", "对象" },
 	{ "stream", "STREAM", "流" },
-	{ "epoch", "EPOCH", "运行期" },
+	{ "row", "ROW", "数据行" },
+	{ "kept_lost", "KEPT → LOST", "保留 → 落选" },
+	{ "proposed", "PROPOSED", "申报" },
+	{ "waits", "WAITS", "等待" },
+	{ "tries", "TRIES", "已试" },
+	{ "kept_by", "KEPT: BY", "保留值来自" },
+	{ "lost_by", "LOST: BY", "落选值来自" },
+	{ "standing_by", "STANDING: BY", "现值来自" },
+	{ "decided_by", "DECIDED BY", "裁定单位" },
+	{ "same", "UNCHANGED", "相同字段" },
+	{ "up", "UPWARD", "上报" },
+	{ "tables", "TABLES", "数据核对" },
+	{ "open", "OPEN", "未结" },
+	{ "reasons", "REASONS", "原因" },
+	{ "mode", "MODE", "方式" },
+	{ "evidence", "EVIDENCE", "证据" },
+	{ "says", "SAYS", "证据内容" },
+	{ "hash", "HASH", "摘要值" },
+	{ "history", "HISTORY", "经过" },
+	{ "event", "WHAT HAPPENED", "事项" },
+	{ "code", "CODE", "代码" },
+	{ "message", "MESSAGE", "说明" },
+	{ "statements", "STATEMENTS", "语句" },
+	{ "ceiling", "CEILING", "上限" },
+	{ "floor", "FLOOR", "下限" },
+	{ "waiting_for_it", "WAITING FOR IT", "待下发" },
+	{ "alive", "LIVES", "存在" },
+	{ "why", "WHY", "原因" },
+	{ "say", "SAYS", "说明" },
+	{ "payload_bytes", "PAYLOAD BYTES", "内容字节" },
+	{ "changes", "CHANGES", "变更" },
+	{ "authentic", "AUTHENTIC", "真实" },
+	{ "previous", "PREVIOUS", "前一段" },
+	{ "follows", "FOLLOWS", "接续" },
+	{ "wall", "CLOCK", "本机时间" },
+	{ "codec", "CODEC", "压缩" },
+	{ "stored_bytes", "STORED BYTES", "存储字节" },
+	{ "raw_bytes", "RAW BYTES", "原始字节" },
+	{ "final", "FINAL", "末段" },
+	{ "continues", "CONTINUES", "接续运行期" },
+	{ "items", "ITEMS", "文书" },
+	{ "parts", "PARTS", "部分" },
+	{ "life", "LIFE", "登记次" },
+	{ "acting", "ACTING", "代行" },
+	{ "whole", "WHOLE", "完整" },
+	{ "origin", "ORIGIN", "来源" },
+	{ "vouched", "VOUCHED", "转报" },
+	{ "tree_time", "TREE TIME", "统一时间" },
+	{ "records", "RECORDS", "记录" },
+	{ "held", "HELD", "现值" },
+	{ "proposals", "PROPOSALS", "申报件" },
 };
+
+static void put_plain(struct buf *b, const char *text, bool lines)
+{
+	for (const char *p = text; *p; p++) {
+		bool c1 = (uint8_t)p[0] == 0xc2 && (uint8_t)p[1] >= 0x80 && (uint8_t)p[1] <= 0x9f;
+		bool keep = lines && (*p == '\n' || *p == '\t');
+		buf_put_u8(b, (uint8_t)(c1 || (!keep && ((uint8_t)*p < ' ' || *p == 0x7f)) ? ' ' : *p));
+		p += c1;
+	}
+}
 
 static void put_heading(struct buf *b, const char *key, bool chinese)
 {
@@ -133,6 +191,10 @@ static void put_heading(struct buf *b, const char *key, bool chinese)
 			buf_printf(b, "%s", chinese ? headings[i].chinese : headings[i].english);
 			return;
 		}
+	if (strchr(key, ' ')) {                  /* one that a view made */
+		put_plain(b, key, false);
+		return;
+	}
 	for (const char *p = key; *p; p++)
 		buf_put_u8(b, (uint8_t)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p == '_' ? ' ' : *p));
 }
@@ -159,16 +221,6 @@ static bool put_time(struct buf *b, const char *text)
 		return false;
 	buf_printf(b, "%s", time_local(ms, local));
 	return true;
-}
-
-static void put_plain(struct buf *b, const char *text, bool lines)
-{
-	for (const char *p = text; *p; p++) {
-		bool c1 = (uint8_t)p[0] == 0xc2 && (uint8_t)p[1] >= 0x80 && (uint8_t)p[1] <= 0x9f;
-		bool keep = lines && (*p == '\n' || *p == '\t');
-		buf_put_u8(b, (uint8_t)(c1 || (!keep && ((uint8_t)*p < ' ' || *p == 0x7f)) ? ' ' : *p));
-		p += c1;
-	}
 }
 
 static void put_cell(struct buf *b, const json_t *j, bool chinese, int deep)
@@ -209,12 +261,35 @@ static void put_cell(struct buf *b, const json_t *j, bool chinese, int deep)
 	}
 }
 
+void table_cell(struct buf *b, const json_t *value, bool chinese)
+{
+	put_cell(b, value, chinese, 0);
+}
+
 /* ---- tables */
 
 struct column {
 	const char *key;
-	size_t width;
+	size_t width, least;
 };
+
+/* What a broken cell of that column keeps at least: units and keys are not torn, sentences keep room. */
+static size_t least_of(const char *key, size_t width)
+{
+	static const struct {
+		const char *key;
+		size_t least;
+	} rows[] = {
+		{ "id", 15 },     { "unit", 12 },     { "from", 12 }, { "by", 12 },   { "peer", 12 },     { "issuer", 12 },
+		{ "author", 12 }, { "row", 18 },      { "next", 16 }, { "text", 24 }, { "kept_lost", 28 }, { "proposed", 24 },
+		{ "reason", 20 }, { "key", 12 },      { "event", 40 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(rows[i].key, key))
+			return MIN(width, rows[i].least);
+	return MIN(width, (size_t)LEAST);
+}
 
 static void pad(struct buf *b, size_t n)
 {
@@ -250,7 +325,7 @@ static void put_part(struct buf *b, const char **text, size_t width)
 
 	while (from[n] && from[n] != ' ' && stop && from[stop - 1] != ' ')
 		stop--;
-	if (from[n] && from[n] != ' ' && stop > n / 2)
+	if (from[n] && from[n] != ' ' && stop > n / 3)
 		n = stop;
 	buf_put(b, from, n);
 	*text = from + n + strspn(from + n, " ");
@@ -291,29 +366,32 @@ static void measure(const struct sheet *s, const json_t *rows, struct column *c)
 		put_cell(&b, json_object_get(row, c->key), s->chinese, 0);
 		c->width = MAX(c->width, utf8_width(buf_text(&b)));
 	}
+	c->least = least_of(c->key, c->width);
 }
 
-/* Takes from the widest until all fit. */
+/* Takes from the widest until all fit; below what a column should keep only where nothing else helps. */
 static bool fit(struct column *c, uint32_t n, size_t width)
 {
 	size_t all = n ? (n - 1) * GAP : 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		all += c[i].width;
-	while (width && all > width) {
-		struct column *most = c;
-		for (uint32_t i = 1; i < n; i++)
-			if (c[i].width > most->width)
-				most = &c[i];
-		if (most->width <= LEAST)
-			return false;
-		most->width--;
-		all--;
-	}
-	return true;
+	for (int hard = 0; hard < 2; hard++)
+		while (width && all > width) {
+			struct column *most = NULL;
+			for (uint32_t i = 0; i < n; i++)
+				if (c[i].width > (hard ? MIN(c[i].least, (size_t)LEAST) : c[i].least) && (!most || c[i].width > most->width))
+					most = &c[i];
+			if (!most)
+				break;
+			most->width--;
+			all--;
+		}
+	return !width || all <= width;
 }
 
 static void put_lines(const struct sheet *s, const json_t *object, size_t indent, int deep);
+static void put_wrapped(const struct sheet *s, const json_t *value, size_t from);
 
 /* The line, without the white space at its end. */
 static void end_line(struct buf *b)
@@ -403,8 +481,7 @@ static void put_rows(const struct sheet *s, const json_t *rows, size_t indent, i
 			continue;
 		}
 		pad(s->b, indent);
-		put_cell(s->b, row, s->chinese, 0);
-		buf_put_u8(s->b, '\n');
+		put_wrapped(s, row, indent);
 	}
 }
 
@@ -412,7 +489,26 @@ static void put_rows(const struct sheet *s, const json_t *rows, size_t indent, i
 
 static bool is_deep(const json_t *value)
 {
-	return json_is_object(value) ? json_object_size(value) > 0 : json_is_object(json_array_get(value, 0));
+	return json_is_object(value) ? json_object_size(value) > 0 :
+	       json_is_object(json_array_get(value, 0)) || (json_is_array(value) && json_array_size(value) > 1);
+}
+
+/* The cell in as many lines as it needs, each from that column of the terminal on. */
+static void put_wrapped(const struct sheet *s, const json_t *value, size_t from)
+{
+	_cleanup_(buf_release) struct buf cell = { 0 };
+	size_t width = !s->width ? SIZE_MAX : s->width > from + LEAST ? s->width - from : LEAST;
+
+	put_cell(&cell, value, s->chinese, 0);
+	const char *left = buf_text(&cell);
+	do {
+		_cleanup_(buf_release) struct buf part = { 0 };
+		put_part(&part, &left, width);
+		buf_put(s->b, part.p, part.n);
+		end_line(s->b);
+		if (*left)
+			pad(s->b, from);
+	} while (*left);
 }
 
 static void put_line(const struct sheet *s, const char *heading, size_t column, const json_t *value, size_t indent)
@@ -424,11 +520,11 @@ static void put_line(const struct sheet *s, const char *heading, size_t column, 
 	if (text && strchr(text, '\n')) {
 		buf_put_u8(s->b, '\n');
 		put_plain(s->b, text, true);
+		buf_put_u8(s->b, '\n');
 	} else {
 		pad(s->b, column - utf8_width(heading) + GAP);
-		put_cell(s->b, value, s->chinese, 0);
+		put_wrapped(s, value, indent + column + GAP);
 	}
-	buf_put_u8(s->b, '\n');
 }
 
 static void put_lines(const struct sheet *s, const json_t *object, size_t indent, int deep)

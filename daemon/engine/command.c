@@ -125,18 +125,17 @@ static int invite(const struct order *o, json_t **ret, struct err *err)
 
 /* ---- sync */
 
-static int all_settled(struct engine *e, bool *ret_done, struct err *err)
+/* Everything sealed up to that tick is settled; and where nothing was sealed since, nothing waits to be. */
+static int settled_upto(struct engine *e, uint64_t tick, bool *ret_done, struct err *err)
 {
-	*ret_done = !log_pending(e->db) && !quarantine_any(e->db);
-	for (enum level l = PROVINCE; l < LEVELS && *ret_done; l++) {
-		struct stream_head head;
+	bool waits = false, hello = e->parent != UNIT_NONE && e->hello_due;
 
-		if (stream_get(e->db, e->unit, l, &head, err) != 0)
-			return err->code;
-		*ret_done = head.settled >= head.position;
-	}
-	if (e->parent != UNIT_NONE)
-		*ret_done = *ret_done && !engine_push_ready(e) && !e->hello_due;
+	*ret_done = false;
+	if (stream_waits(e->db, e->unit, tick, &waits, err) != 0)
+		return err->code;
+	if (waits || hello || quarantine_any(e->db))
+		return 0;
+	*ret_done = e->sealed > tick || (!log_pending(e->db) && (e->parent == UNIT_NONE || !engine_push_ready(e)));
 	return 0;
 }
 
@@ -144,10 +143,13 @@ static int sync_now(const struct order *o, json_t **ret, struct err *err)
 {
 	struct engine *e = o->e;
 	bool done = false;
+	uint64_t tick;
 	int rc;
 
 	if (o->n == 2 && strcmp(o->words[0], "--status") == 0) {
-		rc = all_settled(e, &done, err);
+		if (text_number(o->words[1], 0, LIMIT_TICK, &tick) != 0)
+			return err_set(err, ERR_USAGE, "sync --status: %s is no tick", o->words[1]);
+		rc = settled_upto(e, tick, &done, err);
 		if (rc == 0)
 			*ret = json_pack("{s:b}", "done", done);
 		return rc;

@@ -149,6 +149,7 @@ static const struct report_command {
 	{ { "status", NULL }, false, 0, 0, "t", report_status },
 	{ { "peers", "list" }, true, 0, 0, "", report_peers_list },
 	{ { "units", "list" }, true, 0, 0, "", report_units_list },
+	{ { "units", "names" }, false, 0, 0, "", report_units_names },
 	{ { "policy", "list" }, true, 0, 0, "", report_policy_list },
 	{ { "policy", "show" }, false, 0, 1, "", report_policy_show },
 	{ { "policy", "status" }, false, 0, 0, "", report_policy_status },
@@ -161,7 +162,7 @@ static const struct report_command {
 	{ { "proposals", "show" }, false, 1, 1, "", report_proposals_show },
 	{ { "issues", "list" }, true, 0, 0, "rusa", report_issues_list },
 	{ { "issues", "show" }, false, 1, 1, "", report_issues_show },
-	{ { "why", NULL }, false, 0, 2, "gu", report_why },
+	{ { "why", NULL }, false, 0, 2, "gue", report_why },
 	{ { "quarantine", "list" }, true, 0, 0, "", report_quarantine_list },
 	{ { "segment", "list" }, true, 0, 0, "w", report_segment_list },
 	{ { "segment", "dump" }, false, 1, 1, "", report_segment_dump },
@@ -229,6 +230,7 @@ static int option_set(struct report *r, char letter, const char *value, struct e
 	case 't': r->tree = true; return 0;
 	case 'a': r->filter.all = true; return 0;
 	case 'd': r->deep = true; return 0;
+	case 'e': r->evidence = true; return 0;
 	case 'r': r->filter.reg = value; return 0;
 	case 'g': r->filter.group = value; return 0;
 	case 'k': r->filter.kind = value; return 0;
@@ -247,8 +249,9 @@ static int option_read(struct report *r, const struct report_command *c, const c
 		char letter;
 		bool flag;
 	} options[] = {
-		{ "tree", 't', true }, { "all", 'a', true }, { "deep", 'd', true }, { "register", 'r', false }, { "unit", 'u', false },
-		{ "since", 's', false }, { "kind", 'k', false }, { "group", 'g', false }, { "author", 'w', false }, { "with", 'W', false },
+		{ "tree", 't', true }, { "all", 'a', true }, { "deep", 'd', true }, { "evidence", 'e', true },
+		{ "register", 'r', false }, { "unit", 'u', false }, { "since", 's', false }, { "kind", 'k', false },
+		{ "group", 'g', false }, { "author", 'w', false }, { "with", 'W', false },
 	};
 	const char *word = words[*i] + 2;
 

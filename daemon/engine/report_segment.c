@@ -20,7 +20,7 @@ static json_t *json_hash(const struct digest *d)
 }
 
 /* A delta's stream is its ceiling, a state's the receiver; else the issuer. */
-static json_t *json_stream(uint32_t kind, uint64_t stream)
+static json_t *report_stream_json(uint32_t kind, uint64_t stream)
 {
 	if (kind == SEGMENT_DELTA && stream < LEVELS)
 		return json_string(level_name((enum level)stream));
@@ -37,7 +37,7 @@ static int segment_line(void *arg, const struct segment_row *s)
 	put(j, "id", json_integer(s->id));
 	put(j, "kind", json_string(segment_kind_text(s->kind)));
 	put(j, "author", json_unit(s->author));
-	put(j, "stream", json_stream(s->kind, s->stream));
+	put(j, "stream", report_stream_json(s->kind, s->stream));
 	put(j, "position", json_count(s->position));
 	put(j, "epoch", json_count(s->epoch));
 	put(j, "tick", json_count(s->tick));
@@ -57,7 +57,7 @@ int report_segment_list(struct report *r, struct err *err)
 
 /* ---- dump */
 
-static json_t *header_json(struct report *r, const struct segment *s)
+json_t *report_segment_json(struct report *r, const struct segment *s)
 {
 	const struct segment_header *h = &s->header;
 	_cleanup_(buf_release) struct buf name = { 0 };
@@ -70,7 +70,7 @@ static json_t *header_json(struct report *r, const struct segment *s)
 	put(j, "author", json_unit(h->author));
 	put(j, "epoch", json_count(h->epoch));
 	put(j, "tick", json_count(h->tick));
-	put(j, "stream", json_stream(h->kind, h->stream));
+	put(j, "stream", report_stream_json(h->kind, h->stream));
 	put(j, "position", json_count(h->position));
 	put(j, "hash", json_hash(&hash));
 	put(j, "previous", digest_zero(&h->previous) ? json_null() : json_hash(&h->previous));
@@ -93,7 +93,7 @@ static json_t *header_json(struct report *r, const struct segment *s)
 	return j;
 }
 
-static json_t *part_json(struct report *r, const struct wire_register *w, const struct part *p)
+json_t *report_part_json(struct report *r, const struct wire_register *w, const struct part *p)
 {
 	const struct wire_group *g = p->group != PART_ROW && p->group < w->ngroups ? &w->groups[p->group] : NULL;
 	const struct version *v = p->version;
@@ -140,7 +140,7 @@ static json_t *change_json(struct report *r, const struct payload *p, const stru
 	if (c->flags & CHANGE_LATE)
 		put(j, "late", json_true());
 	for (uint32_t i = 0; i < c->nparts; i++)
-		json_array_append_new(parts, part_json(r, w, &c->parts[i]));
+		json_array_append_new(parts, report_part_json(r, w, &c->parts[i]));
 	put(j, "parts", parts);
 	return j;
 }
@@ -197,7 +197,7 @@ int report_segment_dump(struct report *r, struct err *err)
 
 	if (rc != 0)
 		return rc;
-	r->ret = header_json(r, &s);
+	r->ret = report_segment_json(r, &s);
 	if (s.header.kind != SEGMENT_DELTA && s.header.kind != SEGMENT_STATE) {
 		rc = segment_inflate(&s, &raw, err);
 		put(r->ret, "payload_bytes", json_count(raw.n));
@@ -210,7 +210,7 @@ int report_segment_dump(struct report *r, struct err *err)
 /* ---- verify */
 
 /* Of the own chain, of the unit's certificate as known here, then of its former ones; *ret_by says which held. */
-static int segment_authentic(struct report *r, const struct segment *s, const char **ret_by, struct err *err)
+int report_segment_authentic(struct report *r, const struct segment *s, const char **ret_by, struct err *err)
 {
 	const struct chain *c = r->home->chain;
 	uint64_t author = s->header.author;
@@ -274,14 +274,14 @@ int report_segment_verify(struct report *r, struct err *err)
 
 	if (rc != 0)
 		return rc;
-	rc = segment_authentic(r, &s, &by, &why);
+	rc = report_segment_authentic(r, &s, &by, &why);
 	if (rc == 0)
 		rc = segment_sound(r, &s, &why);
 	if (rc == ERR_DB || rc == ERR_NOMEM) {
 		*err = why;
 		return rc;
 	}
-	r->ret = header_json(r, &s);
+	r->ret = report_segment_json(r, &s);
 	put(r->ret, "authentic", json_boolean(rc == 0));
 	put(r->ret, "by", json_words(by));
 	put(r->ret, "error", json_words(rc != 0 ? why.text : NULL));
@@ -334,7 +334,7 @@ static int segment_check(void *arg, const struct segment_row *row)
 	if (rc == 0)
 		rc = segment_parse(buf_slice(&bytes), &c->r->arena, &s, &why);
 	if (rc == 0)
-		rc = segment_authentic(c->r, &s, &by, &why);
+		rc = report_segment_authentic(c->r, &s, &by, &why);
 	if (rc == 0)
 		rc = segment_sound(c->r, &s, &why);
 	mine = c->r->arena;

@@ -71,8 +71,18 @@ static int key_read(const struct reg *reg, const char *text, struct arena *a, st
 
 /* ---- versions */
 
-static json_t *version_json(struct report *r, const struct reg *reg, const struct value *v)
+struct telling {
+	struct report *r;
+	const struct held *h;
+	struct err *err;
+	int rc;
+};
+
+static json_t *version_json(struct telling *t, const char *group, const struct value *v)
 {
+	struct report *r = t->r;
+	const struct reg *reg = t->h->reg;
+	json_t *segment = NULL;
 	const struct version *of = v->v;
 	json_t *j = report_value(r, reg, v);
 
@@ -82,41 +92,47 @@ static json_t *version_json(struct report *r, const struct reg *reg, const struc
 	put(j, "actor", of->actor.n > 0 ? json_slice(of->actor) : json_null());
 	put(j, "base", json_ident(of->base));
 	put(j, "policy", json_list(r, of->policy));
+	if (t->rc == 0)
+		t->rc = report_evidence_of(r, reg, t->h->key, group, of, &segment, t->err);
+	put(j, "segment", segment);
 	return j;
 }
 
-static json_t *group_json(struct report *r, const struct reg *reg, const char *name, const struct group_state *g)
+static json_t *group_json(struct telling *t, const char *name, const struct group_state *g)
 {
 	json_t *j = json_object(), *list = json_array();
 
 	put(j, "group", json_words(name));
-	put(j, "held", g != NULL && g->decision != NULL ? version_json(r, reg, g->decision) : json_null());
+	put(j, "held", g != NULL && g->decision != NULL ? version_json(t, name, g->decision) : json_null());
 	for (const struct slot *s = g != NULL ? g->proposals : NULL; s != NULL; s = s->next)
 		if (value_open(s->value, g))
-			json_array_append_new(list, version_json(r, reg, s->value));
+			json_array_append_new(list, version_json(t, name, s->value));
 	put(j, "proposals", list);
 	return j;
 }
 
-static json_t *groups_json(struct report *r, const struct held *h)
+static json_t *groups_json(struct telling *t)
 {
+	const struct held *h = t->h;
 	const struct life_state *life = row_current(h->row);
-	const char *wanted = r->filter.group;
+	const char *wanted = t->r->filter.group;
 	json_t *list = json_array();
 
 	if (wanted == NULL || strcmp(wanted, "row") == 0)
-		json_array_append_new(list, group_json(r, h->reg, "row", &h->row->row));
+		json_array_append_new(list, group_json(t, "row", &h->row->row));
 	for (uint32_t g = 1; g < h->reg->ngroups; g++)
 		if (h->reg->groups[g] != NULL && (wanted == NULL || strcmp(wanted, h->reg->groups[g]->name) == 0))
-			json_array_append_new(list, group_json(r, h->reg, h->reg->groups[g]->name,
+			json_array_append_new(list, group_json(t, h->reg->groups[g]->name,
 			                                       life != NULL && g < h->row->ngroups ? &life->groups[g] : NULL));
 	return list;
 }
 
 /* ---- the row */
 
-static json_t *row_json(struct report *r, const struct held *h)
+static json_t *row_json(struct telling *t)
 {
+	struct report *r = t->r;
+	const struct held *h = t->h;
 	const struct life_state *life = row_current(h->row);
 	json_t *j = json_object();
 
@@ -126,7 +142,7 @@ static json_t *row_json(struct report *r, const struct held *h)
 	put(j, "alive", json_boolean(h->row->row.decision != NULL && h->row->row.decision->alive));
 	put(j, "life", life != NULL ? json_ident(life->life) : json_null());
 	put(j, "quarantine", json_boolean((h->flags & STATE_QUARANTINE) != 0));
-	put(j, "groups", groups_json(r, h));
+	put(j, "groups", groups_json(t));
 	return j;
 }
 
@@ -158,9 +174,10 @@ static int row_read(struct report *r, struct reg *reg, struct key key, struct ce
 	if (rc != 0)
 		return rc;
 	*ret_cell = cell_copy(&r->arena, h.key_cell);
-	r->ret = row_json(r, &h);
+	struct telling t = { .r = r, .h = &h, .err = err };
+	r->ret = row_json(&t);
 	put(r->ret, "known", json_boolean(h.exists));
-	return 0;
+	return t.rc;
 }
 
 int report_why(struct report *r, struct err *err)
@@ -171,6 +188,8 @@ int report_why(struct report *r, struct err *err)
 	struct reg *reg;
 	int rc;
 
+	if (r->filter.unit != UNIT_NONE && r->n == 0 && r->evidence)
+		return err_set(err, ERR_USAGE, "why: --evidence goes with REGISTER and KEY");
 	if (r->filter.unit != UNIT_NONE && r->n == 0)
 		return report_why_unit(r, err);
 	if (r->n < 2)

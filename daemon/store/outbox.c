@@ -122,6 +122,21 @@ int segment_find_epoch(struct db *db, uint64_t author, uint32_t kind, uint64_t s
 	return found(db, s, ret_id, ret_hash, err);
 }
 
+int stream_waits(struct db *db, uint64_t author, uint64_t tick, bool *ret, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_SEALED_WAITS, err);
+	int step;
+
+	if (s == NULL)
+		return ERR_DB;
+	bind_u64(s, 1, author);
+	bind_u64(s, 2, tick);
+	step = db_step(db, s, err);
+	sqlite3_reset(s);
+	*ret = step > 0;
+	return step < 0 ? ERR_DB : 0;
+}
+
 int segment_keep(struct db *db, const struct segment *s, uint64_t origin, int64_t at_ms, int64_t *ret_id, struct err *err)
 {
 	const struct segment_header *h = &s->header;

@@ -302,6 +302,33 @@ int report_segments(struct db *db, uint64_t author, int (*fn)(void *arg, const s
 	return each(db, s, one_segment, &c, err);
 }
 
+struct evidence_call {
+	int (*fn)(void *arg, int64_t id, struct slice bytes);
+	void *arg;
+};
+
+static int one_evidence(sqlite3_stmt *s, void *arg)
+{
+	const struct evidence_call *c = arg;
+
+	return c->fn(c->arg, sqlite3_column_int64(s, 0), read_blob(s, 1));
+}
+
+int report_evidence(struct db *db, uint64_t author, struct mark mark, uint32_t skip,
+                    int (*fn)(void *arg, int64_t id, struct slice bytes), void *arg, struct err *err)
+{
+	struct evidence_call c = { fn, arg };
+	sqlite3_stmt *s = whole(db, SQL_REPORT_EVIDENCE, err);
+
+	if (s != NULL) {
+		bind_u64(s, 1, author);
+		sqlite3_bind_int64(s, 2, mark.epoch);
+		bind_u64(s, 3, mark.tick);
+		sqlite3_bind_int64(s, 4, skip);
+	}
+	return each(db, s, one_evidence, &c, err);
+}
+
 static int one_number(sqlite3_stmt *s, void *arg)
 {
 	*(int64_t *)arg = sqlite3_column_int64(s, 0);

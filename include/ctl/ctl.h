@@ -19,6 +19,7 @@ struct ctl {
 	const char *argv[CTL_WORDS + 1]; /* what stands behind the command's name; NULL-terminated */
 	uint32_t argc;
 	int status;                      /* of the program where no error comes: 1 = something was found, 5 = not authentic */
+	int error_status;                /* of the program where one comes, instead of the error's own; 0 = its own */
 };
 
 /* An option of a command: `--name VALUE`, `--name=VALUE`, or `--name` where flag is set. */
@@ -41,6 +42,8 @@ int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t
 
 /* The document: with --json as it is, else as a table, or line by line. */
 int ctl_print(struct ctl *c, const json_t *document, struct err *err);
+/* To standard output.  Ends the program quietly where the reader has gone (`| head`). */
+int ctl_write(const struct buf *b, struct err *err);
 /* A line for people; nothing with --json. */
 void ctl_say(const struct ctl *c, const char *english, const char *chinese, ...)
 	__attribute__((format(printf, 2, 4), format(printf, 3, 4)));
@@ -55,6 +58,9 @@ char *ctl_start(const struct ctl *c);
 
 /* table.c: the document as lines of text.  width: columns of the terminal, 0 = no limit. */
 void table_put(struct buf *b, const json_t *document, size_t width, bool chinese);
+
+/* One value as a cell has it. */
+void table_cell(struct buf *b, const json_t *value, bool chinese);
 
 /* The same as comma-separated values; ERR_USAGE where it is no list. */
 int csv_put(struct buf *b, const json_t *document, struct err *err);

@@ -13,6 +13,7 @@ struct report_home {                     /* what settings and identity say; outl
 	const char *name, *url;          /* url: what this node dials; NULL = nothing */
 	const struct chain *chain;       /* of its own certificate; NULL = none yet */
 	int64_t now_ms;                  /* wall time, for ages */
+	struct slice fetched;            /* segments that a superior sent (terrace-wire(7), evidence); for `why --evidence` */
 };
 
 /* words: the command and its options, as typed.  *ret_exit: 0, 1 = something was found, 5 = not authentic.  The

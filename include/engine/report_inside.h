@@ -2,6 +2,9 @@
 #ifndef ENGINE_REPORT_INSIDE_H
 #define ENGINE_REPORT_INSIDE_H
 
+#include "core/change.h"
+#include "core/segment.h"
+#include "core/status.h"
 #include "engine/report.h"
 #include "store/catalog.h"
 #include "store/links.h"
@@ -16,7 +19,7 @@ struct report {
 	const char *words[4];            /* what stands behind the command's own words, options taken out */
 	uint32_t n;
 	struct report_filter filter;     /* of the options */
-	bool tree, deep;
+	bool tree, deep, evidence;
 	uint64_t author, with;           /* with: a neighbour */
 	json_t *ret;
 	int found;                       /* *ret_exit */
@@ -26,6 +29,7 @@ struct report {
 int report_status(struct report *r, struct err *err);
 int report_peers_list(struct report *r, struct err *err);
 int report_units_list(struct report *r, struct err *err);
+int report_units_names(struct report *r, struct err *err);
 int report_policy_list(struct report *r, struct err *err);
 int report_policy_show(struct report *r, struct err *err);
 int report_policy_status(struct report *r, struct err *err);
@@ -66,6 +70,61 @@ json_t *report_value(struct report *r, const struct reg *reg, const struct value
 int report_row_records(struct report *r, json_t **ret, struct err *err);
 /* Puts v under name and takes it over; a NULL v becomes null. */
 void put(json_t *object, const char *name, json_t *v);
+
+/* ---- descendants (report_nodes.c) */
+
+/* Policies: per issuer the active and the newest staged and failed version. */
+struct issuer {
+	uint64_t issuer, active, staged, failed;
+};
+
+struct issuers {
+	struct issuer at[64];
+	uint32_t n;
+};
+
+int report_issuer_seen(void *arg, uint64_t issuer, uint64_t version, const char *state);  /* policy_states_each, arg: issuers */
+json_t *report_version_json(uint64_t version);
+json_t *report_issuers_json(const struct issuers *l);
+void report_issuers_of(const struct status *s, struct issuers *ret);
+
+struct node_known {
+	uint64_t unit, via;
+	const char *name;
+	bool direct, has_status, has_peer;
+	struct status status;
+	struct link link;
+	bool has_link;
+	char digest[16];
+	int64_t digest_ms;
+};
+
+struct nodes {
+	struct report *r;
+	struct node_known *at;           /* ascending by unit once gathered */
+	uint32_t n, room;
+};
+
+int64_t report_seconds_since(const struct report *r, int64_t ms);
+bool report_is_recent(const struct report *r, int64_t ms);
+int report_nodes_gather(struct report *r, struct nodes *l, struct err *err);
+void report_nodes_release(struct nodes *l);
+json_t *report_child_json(const struct report *r, const struct node_known *k);
+const char *report_next_of(const struct report *r, const struct node_known *k);   /* the next step; NULL = none */
+const char *report_digest_name(const struct node_known *k);
+/* The next step of this node itself; NULL = none. */
+const char *report_own_next(const struct report *r, const struct link *l, bool has_link, const struct issuers *p,
+                            const struct record_counts *counts);
+
+/* ---- signed segments (report_segment.c, report_evidence.c) */
+json_t *report_segment_json(struct report *r, const struct segment *s);          /* what its header says */
+json_t *report_part_json(struct report *r, const struct wire_register *w, const struct part *p);
+/* Of the own chain, of the unit's certificate as known here, then of its former ones; *ret_by says which held. */
+int report_segment_authentic(struct report *r, const struct segment *s, const char **ret_by, struct err *err);
+/* The delta that brought a value of the row: {id, name}, with --evidence the header, whether it is authentic, by whose
+ * key, and what it says of the row; null where it is kept neither here nor among what was fetched (report_home). */
+int report_evidence_of(struct report *r, const struct reg *reg, struct key key, const char *group, const struct version *v,
+                       json_t **ret, struct err *err);
 
 int report_catalog(struct report *r, struct err *err);
 struct reg *report_reg(struct report *r, const char *name);      /* NULL = not known here */

@@ -21,6 +21,9 @@ int stream_forget(struct db *db, uint64_t scope, struct err *err);
 /* Sums over all delta streams of an author: positions, and how far they are settled. */
 int stream_sums(struct db *db, uint64_t author, uint64_t *ret_position, uint64_t *ret_settled, struct err *err);
 
+/* Whether one of the author's deltas up to that tick is not settled yet. */
+int stream_waits(struct db *db, uint64_t author, uint64_t tick, bool *ret, struct err *err);
+
 /* Keeps a segment (kind, author, stream, position, epoch once; the same again: its old number); *ret_id its number. */
 int segment_keep(struct db *db, const struct segment *s, uint64_t origin, int64_t at_ms, int64_t *ret_id,
                  struct err *err);

@@ -85,6 +85,10 @@ struct segment_row {
 int report_segments(struct db *db, uint64_t author, int (*fn)(void *arg, const struct segment_row *s), void *arg,
                     struct err *err);
 
+/* The author's deltas that were sealed under a mark, as far as they are kept here, without the first `skip`. */
+int report_evidence(struct db *db, uint64_t author, struct mark mark, uint32_t skip,
+                    int (*fn)(void *arg, int64_t id, struct slice bytes), void *arg, struct err *err);
+
 /* Rows that the log holds; wall time of the author's oldest delta that is not settled, 0 = none. */
 int report_log_rows(struct db *db, uint64_t *ret, struct err *err);
 int report_oldest(struct db *db, uint64_t author, int64_t *ret_ms, struct err *err);

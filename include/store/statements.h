@@ -28,6 +28,7 @@
 	X(LIST_POLICY_VERSION, "SELECT version FROM terrace_policy WHERE issuer = ?1 AND state IN ('active', 'last')") \
 	X(UNIT_KNOWN, "SELECT name FROM terrace_unit WHERE code = ?1") \
 	X(UNIT_ANY, "SELECT 1 FROM terrace_unit LIMIT 1") \
+	X(SEALED_WAITS, "SELECT 1 FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled AND s.tick <= ?2 LIMIT 1") \
 	X(SCHEMA_VERSION, "PRAGMA schema_version") \
 	X(DATA_VERSION, "PRAGMA data_version") \
 	X(SEAL_CURSOR, "SELECT register, key, started, why FROM terrace_seal_cursor LIMIT 1") \
@@ -203,6 +204,7 @@
 	X(REPORT_UNITS, "SELECT code, name FROM terrace_unit WHERE ?1 = 0 ORDER BY code") \
 	X(REPORT_PEERS, "SELECT unit, name, serial, direct, revoked, enrolled FROM terrace_peer WHERE ?1 = 0 ORDER BY unit") \
 	X(REPORT_SEGMENTS, "SELECT id, at, settled, length(bytes), author, stream, position, tick, origin, kind, epoch FROM terrace_segment WHERE ?1 = 0 OR author = ?1 ORDER BY id") \
+	X(REPORT_EVIDENCE, "SELECT id, bytes FROM terrace_segment WHERE author = ?1 AND kind = 1 AND epoch = ?2 AND tick = ?3 ORDER BY stream, position LIMIT -1 OFFSET ?4") \
 	X(REPORT_LOG_ROWS, "SELECT count(*) FROM terrace_log WHERE what IS NOT NULL AND ?1 = 0") \
 	X(REPORT_OLDEST, "SELECT min(s.at) FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled") \
 	X(REPORT_WALKS, "SELECT register FROM terrace_seal_cursor WHERE ?1 = 0 ORDER BY register") \

@@ -139,7 +139,7 @@ timeout 5 "$BUILD/terraced" --home "$home" >"$dir/out" 2>"$dir/err"
 expect "a second daemon on the home is refused" $?
 [ "$(stat -c %a "$home/control.sock")" = 660 ]
 expect "the control socket is the group's" $?
-gives 4 "bad-no-key.policy:[0-9]" policy check tests/conf/bad-no-key.policy
+gives 1 "bad-no-key.policy:[0-9]" policy check tests/conf/bad-no-key.policy
 gives 4 "bad-no-key.policy:[0-9]" policy publish tests/conf/bad-no-key.policy
 gives 4 "no-such-file" policy check "$dir/no-such-file"
 json policy list -- 'j == []'
