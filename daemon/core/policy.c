@@ -139,6 +139,11 @@ static int group_sound(const struct policy_register *r, uint32_t at, struct err 
 			       g->name);
 	if (g->lock == NULL && g->lock_say != NULL)
 		return err_set(err, ERR_POLICY, "group %s: lock_say without lock", g->name);
+	if (g->on_conflict != NULL &&
+	    ((strncmp(g->on_conflict, "max ", 4) != 0 && strncmp(g->on_conflict, "min ", 4) != 0) ||
+	     !among(g->on_conflict + 4, g->columns, g->ncolumns)))
+		return err_set(err, ERR_POLICY,
+			       "group %s: on_conflict is \"max COLUMN\" or \"min COLUMN\" of the group", g->name);
 	for (uint32_t c = 0; c < g->ncolumns; c++) {
 		const char *name = g->columns[c];
 		if (among(name, r->key, r->nkey))
@@ -171,6 +176,14 @@ static int unit_sound(const struct policy_register *r, struct err *err)
 	return 0;
 }
 
+static bool travels(const struct policy_register *r, const char *column)
+{
+	bool found = among(column, r->key, r->nkey);
+	for (uint32_t g = 0; g < r->ngroups && !found; g++)
+		found = among(column, r->groups[g].columns, r->groups[g].ncolumns);
+	return found;
+}
+
 static int extras_sound(const struct policy_register *r, struct policy_where *where, struct err *err)
 {
 	int code;
@@ -201,6 +214,10 @@ static int extras_sound(const struct policy_register *r, struct policy_where *wh
 	if ((code = names_sound("identity", r->identity, r->nidentity, err)) != 0 ||
 	    (code = names_sound("local", r->local, r->nlocal, err)) != 0)
 		return code;
+	for (uint32_t i = 0; i < r->nidentity; i++)
+		if (!travels(r, r->identity[i]))
+			return err_set(err, ERR_POLICY, "identity: %s is in no group and no part of the key",
+				       r->identity[i]);
 	return names_sound("publish", r->publish, r->npublish, err);
 }
 

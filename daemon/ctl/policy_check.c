@@ -32,10 +32,9 @@ static const struct unsupported {
 	unsigned allow;
 } table[] = {
 	{ "policy/expires", "expires", ALWAYS, 0 },
-	{ "policy/parameter", "parameter", ALWAYS, 0 },
 	{ "policy/report", "report", ALWAYS, 0 },
 	{ "policy/calendar", "calendar", ALWAYS, 0 },
-	{ "policy/codes", "codes", ALWAYS, 0 },
+	{ "policy/codes/columns", "columns of a code list", ALWAYS, 0 },
 	{ "policy/delegate", "delegate", ALWAYS, 0 },
 	{ "policy/revoke", "revoke", ALWAYS, 0 },
 	{ "policy/register/unit", "unit = via", WHEN_VIA, 0 },
@@ -44,11 +43,8 @@ static const struct unsupported {
 	{ "policy/register/identity", "identity", ALWAYS, 0 },
 	{ "policy/register/publish", "publish", ALWAYS, 0 },
 	{ "policy/register/retention", "retention", ALWAYS, 0 },
-	{ "policy/register/rule", "rule", ALWAYS, 0 },
 	{ "policy/register/deadline", "deadline", ALWAYS, 0 },
 	{ "policy/register/group/propose", "propose", ALWAYS, POLICY_ALLOW_PROPOSE },
-	{ "policy/register/group/lock", "lock", ALWAYS, 0 },
-	{ "policy/register/group/lock_say", "lock_say", ALWAYS, 0 },
 	{ "policy/register/group/on_conflict", "on_conflict", ALWAYS, 0 },
 };
 

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "engine/lists.h"
-#include "engine/merge.h"
+#include "engine/rules.h"
 
 int64_t now_ms(struct engine *e)
 {
@@ -192,8 +192,12 @@ int engine_reload_catalog(struct engine *e, struct err *err)
 	state_forget(e->state);
 	table_forget(e->table);
 	lists_forget(e->lists);
+	rules_close(e);
 	catalog_release(e->catalog);
 	e->catalog = c;
+	rc = rules_open(e, err);
+	if (rc != 0)
+		return rc;
 	if (!e->db->read_only && c->nentries > 0)
 		rc = list_learn(e, c->entries, c->nentries, err);
 	return rc;
@@ -260,6 +264,7 @@ void engine_close(struct engine *e)
 		return;
 	if (e->db != NULL)
 		db_rollback(e->db);
+	rules_close(e);
 	catalog_release(e->catalog);
 	lists_close(e->lists);
 	table_close(e->table);

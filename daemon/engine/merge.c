@@ -1,6 +1,6 @@
 /* Merge: a payload that came, change by change, into what is held.  Verdicts are the rule's; this file carries
  * them out (authority.md, What follows each verdict). */
-#include "engine/merge.h"
+#include "engine/rules.h"
 
 #include <string.h>
 
@@ -67,15 +67,6 @@ static bool ask_outdated(void *arg, const struct version *v)
 	return false;
 }
 
-static enum why ask_failing(void *arg, const struct row *row, const struct value *value, const char **ret_say)
-{
-	(void)arg;
-	(void)row;
-	(void)value;
-	*ret_say = NULL;
-	return WHY_NONE;                         /* locks and rules: `policy check` refuses them until they are enforced */
-}
-
 static const struct cell *ask_defaults(void *arg, uint32_t group, uint32_t *ret_n)
 {
 	struct merging *m = arg;
@@ -99,7 +90,7 @@ static void begin(struct merging *m, struct engine *e, const struct arrival *fro
 	merging_begin(m, e, from, counts);
 	m->context = (struct rule_context){.unit = e->unit, .below = from->below, .whole_row = from->state || !from->below,
 	                                   .epochs = &e->epochs, .mode = ask_mode, .outdated = ask_outdated,
-	                                   .failing = ask_failing, .defaults = ask_defaults, .arg = m};
+	                                   .failing = judge_failing, .defaults = ask_defaults, .arg = m};
 	m->context.healing = from->below && heal_going_on(e, from->peer);
 }
 
@@ -204,6 +195,11 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 		if (rc != 0)
 			return rc;
 		rule_decide(row->held.row, v, &m->context, &m->row, &verdict);
+	}
+	if (m->trouble.code != 0) {
+		if (err != NULL)
+			*err = m->trouble;
+		return m->trouble.code;
 	}
 	if (m->row.failed)
 		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
@@ -315,6 +311,27 @@ static void less_is_answered(struct merging *m, struct merging_row *row, const s
 		}
 }
 
+/* The values of the change, in the row's arena: rules look at all of them. */
+static int incoming(struct merging *m, struct merging_row *row, const struct payload *p, const struct wire_map *map,
+                    const struct change *c, struct err *err)
+{
+	int rc = 0;
+
+	m->at = row;
+	m->judged = false;
+	m->nincoming = 0;
+	m->incoming = arena_array(&m->row, c->nparts + 1, sizeof *m->incoming);
+	for (uint32_t i = 0; m->incoming != NULL && i < c->nparts && rc == 0; i++) {
+		struct value *v = arena_alloc(&m->row, sizeof *v);
+
+		if (v == NULL)
+			break;
+		rc = wire_value(m->e, p, map, c, &c->parts[i], &m->row, v, err);
+		m->incoming[m->nincoming++] = v;
+	}
+	return rc == 0 && m->row.failed ? err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name) : rc;
+}
+
 static int merge_change(struct merging *m, const struct payload *p, const struct wire_map *map, const struct change *c,
                         struct err *err)
 {
@@ -346,20 +363,13 @@ static int merge_change(struct merging *m, const struct payload *p, const struct
 	}
 	if (rc == 0 && m->from->state && m->from->below)
 		rc = need_done(e->db, m->from->peer, r->name, row.held.key_cell, err);
+	if (rc == 0)
+		rc = incoming(m, &row, p, map, c, err);
 	/* Group row first: what the groups' values say of a life is judged by it. */
 	for (int pass = 0; pass < 2 && rc == 0; pass++)
-		for (uint32_t i = 0; i < c->nparts && rc == 0; i++) {
-			struct value *v;
-
-			if ((c->parts[i].group == PART_ROW) != (pass == 0))
-				continue;
-			v = arena_alloc(&m->row, sizeof *v);
-			if (v == NULL)
-				return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
-			rc = wire_value(e, p, map, c, &c->parts[i], &m->row, v, err);
-			if (rc == 0)
-				rc = merge_value(m, &row, v, &worst, err);
-		}
+		for (uint32_t i = 0; i < m->nincoming && rc == 0; i++)
+			if ((m->incoming[i]->group == GROUP_ROW) == (pass == 0))
+				rc = merge_value(m, &row, m->incoming[i], &worst, err);
 	if (rc == 0 && m->from->state && m->from->below)
 		less_is_answered(m, &row, p, c);
 	if (rc == 0)

@@ -1,5 +1,5 @@
 /* Merging: one pass over rows; what a verdict or an own write does to state, table, records, dirty sets. */
-#include "engine/merge.h"
+#include "engine/rules.h"
 
 #include <string.h>
 
@@ -67,8 +67,9 @@ int merging_load(struct merging *m, struct reg *r, struct key key, struct mergin
 	row->unit = row->held.unit;
 	row->stood = row->held.exists && (row->held.flags & STATE_ALIVE) && unit_contains(m->e->unit, row->unit);
 	row->life = row->held.exists ? row->held.set->life : (struct ident){0};
-	/* What stands beside the table may have to move: then all cells are wanted at hand. */
-	if (row->held.exists && row->held.flags & (STATE_ASIDE | STATE_QUARANTINE)) {
+	/* What stands beside the table may have to move, and rules look at whole rows: then all cells are wanted at hand. */
+	if (row->held.exists && (row->held.flags & (STATE_ASIDE | STATE_QUARANTINE) ||
+	                         (m->from->below && (rules_locked(m->e, r) || rules_checked(m->e, r, UINT8_MAX, false))))) {
 		rc = held_cells(m->e->table, &row->held, &m->row, err);
 		if (rc != 0)
 			return rc;
@@ -543,6 +544,8 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 		if (rc == 0)
 			rc = state_save(e->state, &row->held, e->unit, false, &m->row, err);
 		e->activity++;
+		if (rc == 0)
+			rc = judge_warn(m, row, stands, err);
 		if (rc == 0 && row->stood && !unit_contains(e->unit, d->row_unit))   /* its values go once all is told above */
 			rc = marker_add(e->db, m->reg, row->held.key_cell, now_ms(e), err);
 	}

@@ -5,6 +5,7 @@
 
 #include "core/limits.h"
 #include "store/ddl.h"
+#include "store/rulebox.h"
 
 enum affinity { AFFINITY_BLOB, AFFINITY_TEXT, AFFINITY_NUMERIC, AFFINITY_INTEGER, AFFINITY_REAL };
 
@@ -490,6 +491,11 @@ static int registers_fit(sqlite3 *db, const struct policy *p, struct policy_wher
 	return 0;
 }
 
+static void close_rules(struct rulebox **rules)
+{
+	rulebox_close(*rules);
+}
+
 int ddl_check(const struct policy *p, struct policy_where *ret_where, struct err *err)
 {
 	_cleanup_(close_db) sqlite3 *db = NULL;
@@ -512,5 +518,8 @@ int ddl_check(const struct policy *p, struct policy_where *ret_where, struct err
 			return err_prefix(err, "schema, statement %u: ", i + 1);
 	if ((code = compile_all(db, err)) != 0)
 		return err_prefix(err, "schema: ");
-	return registers_fit(db, p, ret_where, err);
+	if ((code = registers_fit(db, p, ret_where, err)) != 0)
+		return code;
+	_cleanup_(close_rules) struct rulebox *rules = NULL;
+	return rulebox_open(db, p, &rules, ret_where, err);
 }

@@ -36,6 +36,12 @@ struct merging {
 	struct arena row;                /* of one row; reset between rows */
 	struct arena pass;               /* of the pass: own changes, touched rows */
 	struct reg *reg;                 /* of the row at hand */
+	struct merging_row *at;          /* the row at hand, and the values of the change that is being decided */
+	const struct value **incoming;
+	uint32_t nincoming;
+	bool judged;                     /* the rules were asked about this change, and what refuses it says so */
+	const char *judged_say;
+	struct err trouble;              /* of a question that the rule asked */
 	struct reported reported;
 	struct mode_known modes[16];
 	struct state_builder own[LEVELS];        /* own writes by ceiling, sealed at the end */

@@ -25,6 +25,7 @@ struct engine {
 	struct table *table;
 	struct catalog *catalog;         /* of the active policies; replaced on activation */
 	struct epochs epochs;            /* reads terrace_epoch through a cache */
+	struct rules *rules;             /* of the catalog, compiled (engine/rules.c) */
 	struct lists *lists;             /* policies under every list that values name (engine/lists.c) */
 
 	/* counters; in terrace_meta, written by engine_commit, read again by engine_rollback */

@@ -31,7 +31,8 @@ int ddl_run(sqlite3 *db, const char *statement, struct err *err);
 int ddl_apply(sqlite3 *db, const struct policy *p, struct err *err);
 
 /* `policy check`: all statements in an empty database; views, defaults and checks compile under the rule
- * authorizer; then ddl_shape for each register whose schema is the policy's.  where may be NULL. */
+ * authorizer; then ddl_shape for each register whose schema is the policy's, and its rules and locks compile
+ * (store/rulebox.h).  where may be NULL. */
 int ddl_check(const struct policy *p, struct policy_where *ret_where, struct err *err);
 /* What the next version's statements may not do: drop or change a table or column that is there before. */
 int ddl_follows(const struct policy *before, const struct policy *after, struct err *err);
