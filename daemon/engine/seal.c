@@ -9,26 +9,15 @@
 #include "base/log.h"
 #include "engine/merge.h"
 #include "engine/seal.h"
+#include "engine/seal_inside.h"
 #include "store/terms.h"
-
-/* One row to look at, with what the log says of it. */
-struct look {
-	struct reg *reg;
-	struct key key;
-	bool whole;                      /* look at all columns, else at `columns` */
-	bool gone_only;                  /* an audit's second round: only rows that the table has no more */
-	bool columns[LIMIT_COLUMNS];
-	struct cell *old, *last;         /* by place in reg->columns: what stood, and what a row that went had */
-	bool *has_old;
-};
 
 static int memory(const struct reg *r, struct err *err)
 {
 	return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
 }
 
-/* One mark a slice: the counter stands above every mark of this level that is held, and a slice has each row once. */
-static int batch_mark(struct merging *m, struct mark *ret, struct err *err)
+int seal_mark(struct merging *m, struct mark *ret, struct err *err)
 {
 	int rc = m->batch.tick == 0 ? mint_mark(m->e, NULL, &m->batch, err) : 0;
 
@@ -91,7 +80,7 @@ static int bad_unit(struct merging *m, struct merging_row *row, const char *say,
 
 /* ---- values from the table's cells */
 
-static struct cell *group_cells(struct merging *m, const struct group *g, const struct cell *cells)
+struct cell *seal_cells(struct merging *m, const struct group *g, const struct cell *cells)
 {
 	struct cell *ret = arena_array(&m->row, g->ncolumns + 1, sizeof *ret);
 
@@ -128,8 +117,7 @@ static size_t group_size(const struct merging *m, const struct group *g, const s
 	return n;
 }
 
-/* The table as it has to be: columns of `mask` get `cells`. */
-static int put_back(struct merging *m, struct merging_row *row, const bool *mask, const struct cell *cells, struct err *err)
+int seal_put_back(struct merging *m, struct merging_row *row, const bool *mask, const struct cell *cells, struct err *err)
 {
 	struct err say = {0};
 	int rc = table_write(m->e->table, m->reg, row->held.key, false, mask, cells, &say);
@@ -162,10 +150,10 @@ static int returned(struct merging *m, struct merging_row *row, const struct gro
 	v = merging_value(m, row, NULL, g->number, row->life, DECISION, false, none, err);
 	if (v == NULL)
 		return ERR_NOMEM;
-	v->cells = group_cells(m, g, cells);
+	v->cells = seal_cells(m, g, cells);
 	v->ncells = g->ncolumns;
 	rc = merging_record(m, row, v, NULL, "read-only", 0, "mode", "this level only reads the group / 本级对该字段组只读", err);
-	return rc == 0 && any ? put_back(m, row, mask, stood, err) : rc;
+	return rc == 0 && any ? seal_put_back(m, row, mask, stood, err) : rc;
 }
 
 /* ---- insert */
@@ -196,16 +184,14 @@ static int insert_groups(struct merging *m, struct merging_row *row, uint64_t un
 		v = merging_value(m, row, NULL, g, life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
 		if (v == NULL)
 			return ERR_NOMEM;
-		v->cells = group_cells(m, r->groups[g], cells);
+		v->cells = seal_cells(m, r->groups[g], cells);
 		v->ncells = r->groups[g]->ncolumns;
 		rc = merging_own(m, row, v, NULL, err);
 	}
 	return rc;
 }
 
-/* A row that this level may not make goes from the table, unless another row refers to it: then it stays, is not
- * sealed, and is an issue for people. */
-static int take_out(struct merging *m, struct merging_row *row, struct err *err)
+int seal_take_out(struct merging *m, struct merging_row *row, struct err *err)
 {
 	struct err say = {0};
 	int rc = table_keys(m->e->table, m->reg, row->held.key, true, &say);
@@ -230,7 +216,7 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 	uint64_t unit = unit_of(e, m->reg, cells, &say);
 	struct value *v;
 	struct mark own;
-	bool acting;
+	bool acting, refused;
 	int rc;
 
 	if (unit == UNIT_NONE)
@@ -243,10 +229,12 @@ static int seal_insert(struct merging *m, struct merging_row *row, const struct 
 			return ERR_NOMEM;
 		v->row_unit = unit;
 		rc = merging_record(m, row, v, old, "read-only", 0, "mode", "this level may not create rows / 本级无权新建", err);
-		return rc != 0 ? rc : take_out(m, row, err);
+		return rc != 0 ? rc : seal_take_out(m, row, err);
 	}
-	rc = batch_mark(m, &own, err);
-	if (rc != 0)
+	rc = seal_judge_insert(m, row, unit, cells, &refused, err);
+	if (rc == 0 && !refused)
+		rc = seal_mark(m, &own, err);
+	if (rc != 0 || refused)
 		return rc;
 	v = merging_value(m, row, old, GROUP_ROW, (struct ident){e->unit, own}, DECISION, acting, own, err);
 	if (v == NULL)
@@ -350,7 +338,7 @@ static int seal_delete(struct merging *m, struct merging_row *row, struct look *
 
 	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_DELETE, &acting) != MODE_OWN)
 		return undelete(m, row, look, err);
-	rc = batch_mark(m, &own, err);
+	rc = seal_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
 	v = merging_value(m, row, h, GROUP_ROW, h->life, DECISION, acting, own, err);
@@ -396,7 +384,7 @@ static int move_returned(struct merging *m, struct merging_row *row, uint64_t un
 	mask[at] = true;
 	cells[at] = (struct cell){.type = CELL_TEXT, .s = slice_of(unit_text(h->row_unit, text))};
 	rc = merging_record(m, row, v, h, "read-only", 0, "mode", "this level may not move rows / 本级无权迁移", err);
-	return rc == 0 ? put_back(m, row, mask, cells, err) : rc;
+	return rc == 0 ? seal_put_back(m, row, mask, cells, err) : rc;
 }
 
 static int seal_move(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
@@ -416,7 +404,7 @@ static int seal_move(struct merging *m, struct merging_row *row, const struct ce
 		return bad_unit(m, row, say, err);
 	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN)
 		return move_returned(m, row, unit, err);
-	rc = batch_mark(m, &own, err);
+	rc = seal_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
 	v = merging_value(m, row, h, GROUP_ROW, h->life, DECISION, acting, own, err);
@@ -449,14 +437,14 @@ static int seal_group(struct merging *m, struct merging_row *row, uint32_t g, co
 	}
 	if (mode == MODE_READ)
 		return returned(m, row, group, cells, look->old, look->has_old, err);
-	rc = batch_mark(m, &own, err);
+	rc = seal_mark(m, &own, err);
 	if (rc != 0)
 		return rc;
 	v = merging_value(m, row, base, g, h->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
 	present = arena_array(&m->row, group->ncolumns + 1, sizeof *present);
 	if (v == NULL || present == NULL)
 		return memory(m->reg, err);
-	v->cells = group_cells(m, group, cells);
+	v->cells = seal_cells(m, group, cells);
 	v->ncells = group->ncolumns;
 	/* Only what changed travels where the base is this node's own decision; else the whole group. */
 	partial = mode == MODE_OWN && base != NULL && base->v->kind == DECISION && base->v->unit == e->unit && !look->whole;
@@ -473,7 +461,7 @@ static int seal_group(struct merging *m, struct merging_row *row, uint32_t g, co
 
 		for (uint32_t i = 0; i < group->ncolumns; i++)
 			mask[group->columns[i] - m->reg->columns] = look->has_old[group->columns[i] - m->reg->columns];
-		rc = put_back(m, row, mask, look->old, err);
+		rc = seal_put_back(m, row, mask, look->old, err);
 	}
 	return rc;
 }
@@ -526,6 +514,8 @@ static int seal_update(struct merging *m, struct merging_row *row, const struct 
 {
 	const struct reg *r = m->reg;
 	bool moved = r->unit != NULL && (look->whole || look->columns[r->unit - r->columns]), same;
+	uint64_t wanted = 0, unit = UNIT_NONE;
+	const char *say;
 	int rc = 0;
 
 	if (row->held.flags & STATE_QUARANTINE) {        /* the table lags: what it shows is what the clerk built on */
@@ -533,11 +523,18 @@ static int seal_update(struct merging *m, struct merging_row *row, const struct 
 		if (rc != 0)
 			return rc;
 	}
-	if (moved)
-		rc = seal_move(m, row, cells, err);
-	same = rc == 0 && look->whole && unchanged(m, row, err);
-	for (uint32_t g = 1; g < r->ngroups && rc == 0; g++)
+	same = look->whole && unchanged(m, row, err);
+	for (uint32_t g = 1; g < r->ngroups; g++)
 		if (r->groups[g] != NULL && wants_seal(m, row, g, look, cells, same))
+			wanted |= UINT64_C(1) << g;
+	if (moved)
+		unit = unit_of(m->e, r, cells, &say);
+	rc = seal_judge_update(m, row, look, unit != UNIT_NONE ? unit : row->held.row->row.decision->row_unit, cells, &wanted,
+	                       &moved, err);
+	if (rc == 0 && moved)
+		rc = seal_move(m, row, cells, err);
+	for (uint32_t g = 1; g < r->ngroups && rc == 0; g++)
+		if (wanted >> g & 1)
 			rc = seal_group(m, row, g, look, cells, err);
 	return rc;
 }
@@ -762,6 +759,7 @@ int seal_walk(struct engine *e, struct reg *r, const struct cell *after, bool st
 		return rc;
 	merging_begin(&m, e, &self, &counts);
 	m.table_stands = true;
+	m.walk = true;
 	m.late = late ? CHANGE_LATE : 0;
 	rc = seal_keys(&m, r, keys, *ret_n, state_rows, err);
 	if (rc == 0)

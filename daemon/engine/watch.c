@@ -36,6 +36,15 @@ static enum mode always(struct place at, const struct reg *r, uint32_t number, e
 	return best;
 }
 
+/* Refuse rules that this node may have to check: its level's, of levels below that may be unmanned, at the top above. */
+static bool checks(struct place at, const struct reg *r)
+{
+	for (uint32_t i = 0; i < r->policy->nrules; i++)
+		if (!r->policy->rules[i].warn && (at.top || r->policy->rules[i].at >> at.level != 0))
+			return true;
+	return false;
+}
+
 static void who_decides(const struct reg *r, uint32_t number, enum right right, const char *what, struct buf *b)
 {
 	_cleanup_(buf_release) struct buf zh = {0}, en = {0};
@@ -73,8 +82,9 @@ static void modes_of(struct place at, const struct reg *r, struct capture_modes 
 			continue;
 		here = always(at, r, number, RIGHT_GROUP);
 		most = strongest(at, r, number, RIGHT_GROUP);
-		/* What is this level's only for some rows (unmanned units) keeps its old values: sealing judges row by row. */
-		if (here == MODE_OWN)
+		/* What is this level's only for some rows (unmanned units), or what its own rules may refuse, keeps its old
+		 * values: sealing judges row by row. */
+		if (here == MODE_OWN && !checks(at, r))
 			ret->own |= UINT64_C(1) << g;
 		else if (most != MODE_READ)
 			ret->propose |= UINT64_C(1) << g;

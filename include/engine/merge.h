@@ -48,6 +48,7 @@ struct merging {
 	struct touched *touched;
 	const struct touched *waiting;   /* rows that an earlier pass found breaking a foreign key: straight to quarantine */
 	bool table_stands;               /* own writes of the application: the table says so already */
+	bool walk;                       /* sealing rows that no trigger named */
 	bool retrying;                   /* what the table refuses again stays in quarantine as it is */
 	struct mark batch;               /* sealing: one mark for the slice; tick 0 = not minted yet */
 	uint32_t late;                   /* CHANGE_LATE for what an audit found */
