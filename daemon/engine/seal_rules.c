@@ -23,15 +23,15 @@ static int record(struct merging *m, struct merging_row *row, struct value *v, c
 	return merging_record(m, row, v, NULL, "refused", 1, "rule", say, err);
 }
 
-static struct value *lost(struct merging *m, uint32_t group, struct ident life, struct mark own, struct err *err)
+static struct value *lost(struct merging *m, const struct merging_row *row, uint32_t group, struct ident life, struct mark own, struct err *err)
 {
-	return merging_value(m, NULL, group, life, DECISION, false, own, err);
+	return merging_value(m, row, NULL, group, life, DECISION, false, own, err);
 }
 
 static int record_group(struct merging *m, struct merging_row *row, uint32_t g, struct ident life, struct mark own,
                         const struct cell *cells, const char *say, struct err *err)
 {
-	struct value *v = lost(m, g, life, own, err);
+	struct value *v = lost(m, row, g, life, own, err);
 
 	if (v == NULL)
 		return ERR_NOMEM;
@@ -84,7 +84,7 @@ int seal_judge_insert(struct merging *m, struct merging_row *row, uint64_t unit,
 	rc = seal_mark(m, &mark, err);
 	if (rc != 0)
 		return rc;
-	v = lost(m, GROUP_ROW, (struct ident){m->e->unit, mark}, mark, err);
+	v = lost(m, row, GROUP_ROW, (struct ident){m->e->unit, mark}, mark, err);
 	if (v == NULL)
 		return ERR_NOMEM;
 	v->alive = true;
@@ -128,7 +128,7 @@ static int put_unit_back(struct merging *m, struct merging_row *row, uint64_t un
                          bool *mask, struct cell *back, struct err *err)
 {
 	size_t at = (size_t)(m->reg->unit - m->reg->columns);
-	struct value *v = lost(m, GROUP_ROW, row->life, mark, err);
+	struct value *v = lost(m, row, GROUP_ROW, row->life, mark, err);
 	char text[UNIT_TEXT_SIZE];
 
 	if (v == NULL)
