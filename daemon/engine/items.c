@@ -226,7 +226,8 @@ int settled_take(struct engine *e, struct slice body, struct err *err)
 
 /* ---- bodies */
 
-static int record_body(struct engine *e, int64_t id, struct arena *a, struct slice *ret, struct err *err)
+/* Of a row that is not of the peer's scope the record tells that a value lost and why, not what stands there. */
+static int record_body(struct engine *e, uint64_t peer, int64_t id, struct arena *a, struct slice *ret, struct err *err)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
 	struct record r;
@@ -235,6 +236,10 @@ static int record_body(struct engine *e, int64_t id, struct arena *a, struct sli
 
 	if (rc != 0 || !found)
 		return rc;
+	if (strcmp(r.group, "row") != 0 && !unit_contains(peer, r.unit)) {
+		r.kept = (struct slice){ NULL, 0 };
+		r.kept_text = NULL;
+	}
 	record_encode(&b, &r);
 	*ret = arena_slice(a, buf_slice(&b));
 	return b.failed ? err_set(err, ERR_NOMEM, "record %lld: memory is short", (long long)id) : 0;
@@ -291,14 +296,13 @@ int item_body(struct engine *e, uint64_t peer, uint32_t kind, int64_t id, struct
 	_cleanup_(buf_release) struct buf b = { 0 };
 	int rc = 0;
 
-	(void)peer;
 	*ret = (struct slice){ NULL, 0 };
 	switch (kind) {
 	case ITEM_BROADCAST:
 		rc = broadcast_body(e, id, a, ret, err);
 		break;
 	case ITEM_RECORD:
-		rc = record_body(e, id, a, ret, err);
+		rc = record_body(e, peer, id, a, ret, err);
 		break;
 	case ITEM_EPOCH:
 		rc = epoch_body(e, id, a, ret, err);

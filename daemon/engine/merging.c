@@ -546,7 +546,8 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 		e->activity++;
 		if (rc == 0)
 			rc = judge_warn(m, row, stands, err);
-		if (rc == 0 && row->stood && !unit_contains(e->unit, d->row_unit))   /* its values go once all is told above */
+		/* Out of scope: its values go once all is told above. */
+		if (rc == 0 && row->held.flags & STATE_ASIDE && !unit_contains(e->unit, d->row_unit))
 			rc = marker_add(e->db, m->reg, row->held.key_cell, now_ms(e), err);
 	}
 	for (int i = 0; i < 2 && rc == 0; i++)

@@ -144,29 +144,6 @@ static void answer_get(struct reader *r, struct push_answer *a)
 	memcpy(a->position_hash.at, hash.p, DIGEST_SIZE);
 }
 
-/* Values of rows that left the scope go once nothing of them waits to go up. */
-static int erase_markers(struct engine *e, const struct link *l, struct err *err)
-{
-	_cleanup_(arena_release) struct arena a = { 0 };
-	struct outbox_head head;
-	struct dirty_row *rows;
-	uint32_t n = 0;
-	int rc = outbox_head(e->db, &head, err);
-
-	if (rc != 0 || head.seq != l->acked || log_pending(e->db))
-		return rc;
-	rc = marker_rows(e->db, e->parent, 200, &a, &rows, &n, err);
-	for (uint32_t i = 0; i < n && rc == 0; i++) {
-		struct reg *r = catalog_number(e->catalog, rows[i].reg);
-
-		if (r != NULL)
-			rc = merge_erase(e, r, rows[i].key, err);
-		if (rc == 0)
-			rc = marker_drop(e->db, rows[i].reg, rows[i].key, err);
-	}
-	return rc;
-}
-
 static int take_acknowledged(struct engine *e, struct link *l, const struct push_answer *a, struct err *err)
 {
 	struct digest at;
@@ -220,7 +197,7 @@ int engine_push_take(struct engine *e, int http_status, struct slice answer, str
 	_cleanup_(engine_guard) struct engine *guard = NULL;
 	struct reader r = reader_of(answer);
 	struct push_answer a = { 0 };
-	bool found = false;
+	bool found = false, more = false;
 	struct link l;
 	int rc;
 
@@ -249,8 +226,8 @@ int engine_push_take(struct engine *e, int http_status, struct slice answer, str
 	l.contact_ms = now_ms(e);
 	if (rc == 0)
 		rc = link_put(e->db, &l, err);
-	if (rc == 0 && l.healed)
-		rc = erase_markers(e, &l, err);
+	if (rc == 0)
+		rc = merge_erase_told(e, &more, err);
 	if (rc == 0)
 		rc = engine_commit(e, err);
 	return rc == 0 && a.status == PUSH_REFUSED ? refused(e, &a, err) : rc;

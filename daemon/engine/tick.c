@@ -8,6 +8,7 @@
 #define LOOK_AGAIN_MS 1000
 #define HASH_ROWS 2000u
 #define RETRY_MS 5000
+#define ERASE_MS 1000
 #define CHECKPOINT_MS 3000
 #define BROADCAST_MS 1000
 #define HELLO_MS 600000
@@ -164,6 +165,32 @@ static int64_t retry(struct engine *e)
 	return RETRY_MS;
 }
 
+/* Values of rows that left the scope while nothing waited to go up. */
+static int64_t erase(struct engine *e)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	int64_t now = steady_ms(e);
+	struct err err = {0};
+	bool more = false;
+	int rc;
+
+	if (now < e->next_erase_ms)
+		return e->next_erase_ms - now;
+	e->next_erase_ms = now + ERASE_MS;
+	if (!marker_any(e->db))
+		return INT64_MAX;
+	rc = engine_begin(e, &err);
+	guard = e;
+	if (rc == 0)
+		rc = merge_erase_told(e, &more, &err);
+	if (rc == 0)
+		rc = engine_commit(e, &err);
+	report(e, "alarm", rc, &err);
+	if (more)
+		e->next_erase_ms = now;
+	return more ? 0 : ERASE_MS;
+}
+
 static int64_t checkpoint(struct engine *e)
 {
 	int64_t now = steady_ms(e);
@@ -240,6 +267,7 @@ int64_t engine_tick(struct engine *e, bool hint)
 	report(e, "seal", rc, &err);
 	wait = more ? 0 : MIN(wait, hash(e));
 	wait = MIN(wait, retry(e));
+	wait = MIN(wait, erase(e));
 	wait = MIN(wait, broadcasts(e));
 	wait = MIN(wait, checkpoint(e));
 	reclaim(e);

@@ -328,6 +328,15 @@ int marker_rows(struct db *db, uint64_t parent, uint32_t most, struct arena *a, 
 	return rows_of(db, s, most, a, ret, ret_n, err);
 }
 
+bool marker_any(struct db *db)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_MARKER_ANY, NULL);
+	bool any = db_step(db, s, NULL) > 0;
+
+	sqlite3_reset(s);
+	return any;
+}
+
 int marker_drop(struct db *db, uint32_t reg, struct cell key, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_MARKER_DROP, err);

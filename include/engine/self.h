@@ -47,7 +47,7 @@ struct engine {
 	/* what is due (engine/tick.c), in steady milliseconds */
 	int64_t log_last, log_seen_ms, log_first_ms, next_look_ms, hint_ms;
 	int64_t schema_version;
-	int64_t next_retry_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
+	int64_t next_retry_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
 	int64_t noted_s;                 /* tree time of the last time note (top) */
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
 	uint64_t busy_commits;           /* db->changes then */
@@ -128,6 +128,8 @@ int merge_state(struct engine *e, struct state_builder *b, struct reg *r, struct
                 uint64_t groups, struct err *err);
 /* After acknowledgement: a marker's values go when nothing of the row waits to go up. */
 int merge_erase(struct engine *e, struct reg *r, struct cell key, struct err *err);
+/* (engine/erase.c) The same for all markers that wait for it, a slice, in the caller's transaction. */
+int merge_erase_told(struct engine *e, bool *ret_more, struct err *err);
 
 /* ---- sealing (engine/seal.c) */
 /* Seals what the log holds, at most one slice; *ret_more: entries stay.  Own transactions unless in one. */

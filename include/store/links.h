@@ -95,6 +95,7 @@ int marker_add(struct db *db, const struct reg *r, struct cell key, int64_t at_m
 /* Those with nothing dirty for the parent, at most `most`. */
 int marker_rows(struct db *db, uint64_t parent, uint32_t most, struct arena *a, struct dirty_row **ret, uint32_t *ret_n,
                 struct err *err);
+bool marker_any(struct db *db);
 int marker_drop(struct db *db, uint32_t reg, struct cell key, struct err *err);
 
 /* Peers: every enrolled descendant. */

@@ -34,7 +34,6 @@
 	X(SEAL_CURSOR, "SELECT register, key, started, why FROM terrace_seal_cursor LIMIT 1") \
 	X(SEAL_CURSOR_PUT, "INSERT OR REPLACE INTO terrace_seal_cursor(register, key, started, why) VALUES(?1, ?2, ?3, ?4)") \
 	X(SEAL_CURSOR_END, "DELETE FROM terrace_seal_cursor WHERE register = ?1") \
-	X(MARKER_WAITS, "SELECT 1 FROM terrace_dirty WHERE peer = ?1 AND register = ?2 AND key = ?3") \
 	/* policybox */ \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO terrace_policy(issuer, version, canonical, segment, state, note, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
 	X(POLICY_LATEST, "SELECT max(version) FROM terrace_policy WHERE issuer = ?1") \
@@ -173,6 +172,7 @@
 	X(POLICY_STATES, "SELECT issuer, version, state FROM terrace_policy WHERE ?1 = 0 AND state <> 'old' ORDER BY issuer, version") \
 	X(MARKER_ADD, "INSERT OR IGNORE INTO terrace_tombstone(register, key, since) VALUES(?1, ?2, ?3)") \
 	X(MARKER_ALL, "SELECT register, key FROM terrace_tombstone AS t WHERE NOT EXISTS(SELECT 1 FROM terrace_dirty AS d WHERE d.peer = ?1 AND d.register = t.register AND d.key = t.key) LIMIT ?2") \
+	X(MARKER_ANY, "SELECT 1 FROM terrace_tombstone LIMIT 1") \
 	X(MARKER_DROP, "DELETE FROM terrace_tombstone WHERE register = ?1 AND key = ?2") \
 	/* (end of outbox, links) */ \
 	/* records */ \

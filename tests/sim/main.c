@@ -10,6 +10,8 @@ static const char *const ddl[] = {
 	"CREATE TABLE c(k TEXT NOT NULL PRIMARY KEY, unit TEXT, parent TEXT REFERENCES r(k) ON DELETE CASCADE, u INTEGER UNIQUE)",
 };
 
+static uint64_t losers;                  /* of all histories */
+
 struct sim_policy {
 	struct policy p;
 	struct policy_register regs[2];
@@ -161,6 +163,7 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
 	for (int i = 0; i < length && t->failure[0] == '\0'; i++) {
 		int node = (int)sim_below(&t->random, (uint32_t)n), what = (int)sim_below(&t->random, 100);
 
+		t->step++;
 		if (!t->nodes[node].enrolled) {
 			bool below = false;      /* a node between two that are enrolled comes with re-enrolment */
 
@@ -186,12 +189,14 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
 			policy_make(&t->random, ++version, propose, &policy);
 			sim_publish(t, 0, &policy.p);
 		}
+		journal_note(t);
 		sim_audit(t);
 	}
 	sim_drain(t);
 	if (t->failure[0] == '\0')
 		sim_check(t);
 	rc = t->failure[0] != '\0';
+	losers += t->losers;
 	if (rc != 0)
 		fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, t->failure);
 	sim_close(t);
@@ -231,6 +236,7 @@ int main(int argc, char **argv)
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
 		failed += (uint64_t)history(s, verbose, restores, keep);
+	printf("sim: %llu losing decisions had to have a record\n", (unsigned long long)losers);
 	printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed), (unsigned long long)failed);
 	return failed != 0;
 }

@@ -174,8 +174,10 @@ int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n)
 		node->unit = units[i];
 		node->tree = t;
 		node->parent = -1;
+		node->restored_at = -1;
 		snprintf(node->path, sizeof node->path, "%s/%012llu.db", t->folder, (unsigned long long)units[i]);
 	}
+	journal_open(t);
 	return sim_enrol(t, 0);
 }
 
@@ -183,6 +185,7 @@ void sim_close(struct sim_tree *t)
 {
 	char sweep[220];
 
+	journal_close(t);
 	for (int i = 0; i < t->n; i++) {
 		node_close(&t->nodes[i]);
 		identity_release(&t->nodes[i].id);
@@ -363,6 +366,8 @@ static bool feed(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 		buf_clear(&body);
 		rc = engine_feed_answer(p->e, &n->id.chain.at[0], after, &hash, buf_slice(&receipt), 1u << 18, &body, &err);
 		trouble(t, p, "feed answer", rc, &err);
+		if (rc == 0 && body.n > 0)
+			sim_scope_sent(t, n, buf_slice(&body));
 	}
 	if (rc == ERR_HEAL || rc == ERR_GAP)
 		n->hello = true;
@@ -427,6 +432,7 @@ void sim_drain(struct sim_tree *t)
 		sim_tick(t, 1500);
 		for (int i = 0; i < t->n; i++)
 			busy = contact(t, i) || (t->nodes[i].e != NULL && terms_pending(t->nodes[i].e->state) > 0) || busy;
+		journal_note(t);
 		quiet = busy ? 0 : quiet + 1;
 		if (quiet == 3)
 			break;
@@ -473,11 +479,13 @@ void sim_restore(struct sim_tree *t, int node)
 
 	if (n->backups == 0)
 		return;
+	journal_before_restore(t, node);
 	node_close(n);
 	snprintf(from, sizeof from, "%s.b%d", n->path, (int)sim_below(&t->random, (uint32_t)MIN(n->backups, 3)));
 	copy(from, n->path);
 	n->backups = 0;                          /* a backup of the life that ended would be a second machine: a twin */
 	node_open(t, n);
+	journal_after_restore(t, node);
 }
 
 /* ---- what must hold when all is quiet */
@@ -586,11 +594,14 @@ void sim_audit(struct sim_tree *t)
 			if (number(t->nodes[i].app, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
 				sim_fail(t, "%012llu: a foreign key is broken", (unsigned long long)t->nodes[i].unit);
 		}
+	sim_scope(t, false);
 }
 
 void sim_check(struct sim_tree *t)
 {
 	sim_audit(t);
+	sim_scope(t, true);
+	journal_check(t);
 	for (int i = 0; i < t->n; i++) {
 		struct sim_node *n = &t->nodes[i];
 		_cleanup_(buf_release) struct buf mine = {0}, its = {0};

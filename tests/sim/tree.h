@@ -8,6 +8,15 @@
 #include "engine/install.h"
 
 #define SIM_NODES 16
+#define SIM_REGISTERS 4
+
+struct sim_journal;                      /* journal.c */
+struct sim_write;
+
+struct sim_band {                        /* the levels that a register comes to */
+	const char *reg;
+	enum level ceiling, floor;
+};
 
 struct sim_random {
 	uint64_t state;
@@ -28,6 +37,7 @@ struct sim_node {
 	struct sim_tree *tree;
 	int backups;                     /* copies of the file: path.b0 … */
 	int64_t skew_ms;
+	int64_t noted, restored_at;      /* its last segment in the journal; step of its last restore, −1 = none */
 };
 
 struct sim_tree {
@@ -43,6 +53,10 @@ struct sim_tree {
 	const char *keep;                /* a folder where the bodies of the links and the databases stay, or NULL */
 	int kept;
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
+	struct sim_band bands[SIM_REGISTERS];
+	struct sim_journal *journal;
+	int64_t step;
+	uint64_t losers;                 /* losing decisions that had to have a record */
 };
 
 int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n);
@@ -61,6 +75,17 @@ void sim_backup(struct sim_tree *t, int node);
 void sim_restore(struct sim_tree *t, int node);
 /* Tables hash to what the states say, at every node whose log is empty. */
 void sim_audit(struct sim_tree *t);
+/* (scope.c) No node holds what is not of its scope; rest: nor waits to erase it. */
+void sim_scope(struct sim_tree *t, bool rest);
+void sim_scope_sent(struct sim_tree *t, const struct sim_node *n, struct slice body);    /* nor is it sent */
+bool sim_holds(const struct sim_tree *t, const struct sim_node *n, const char *reg);     /* the register comes to its level */
+/* (journal.c) What every node sealed; no losing decision is without a record. */
+void journal_open(struct sim_tree *t);
+void journal_close(struct sim_tree *t);
+void journal_note(struct sim_tree *t);           /* after every step */
+void journal_before_restore(struct sim_tree *t, int node);
+void journal_after_restore(struct sim_tree *t, int node);
+void journal_check(struct sim_tree *t);          /* when all is quiet */
 /* Every path equal: table contents below are the root's of that scope; state digests equal; keys hold. */
 void sim_check(struct sim_tree *t);
 
