@@ -17,6 +17,7 @@ struct pushing {
 	uint32_t nlines;
 	struct receipt_line *lines;
 	uint8_t status;
+	bool enough;                     /* the rest of the body is for another request: others wait */
 };
 
 static int open_transaction(struct pushing *p, struct err *err)
@@ -379,7 +380,7 @@ static int take_deltas(struct pushing *p, struct reader *r, uint64_t seq, struct
 		return err_set(err, ERR_HEAL, "unit %012llu: the heads of the outbox differ at %llu: say hello",
 		               (unsigned long long)p->peer->unit, (unsigned long long)seq);
 	}
-	for (uint64_t i = 0; i < n && rc == 0; i++) {
+	for (uint64_t i = 0; i < n && rc == 0 && !p->enough; i++) {
 		struct slice bytes = read_slice(r);
 
 		if (r->bad)
@@ -396,6 +397,7 @@ static int take_deltas(struct pushing *p, struct reader *r, uint64_t seq, struct
 			rc = take_delta(p, bytes, seq, &head, err);
 			if (rc == 0 && steady_ms(p->e) - p->began_ms > SLICE_HALF_MS)
 				rc = close_transaction(p, err);
+			p->enough = steady_ms(p->e) - p->first_ms > PUSH_MOST_MS;
 			continue;
 		}
 		follows = seq == p->l.received;
@@ -414,7 +416,7 @@ static int take_states(struct pushing *p, struct reader *r, struct err *err)
 	bool left = false, found = false;
 	int rc = close_transaction(p, err);
 
-	for (uint64_t i = 0; i < n && rc == 0 && !r->bad && !left; i++) {
+	for (uint64_t i = 0; i < n && rc == 0 && !r->bad && !left && !p->enough; i++) {
 		struct slice bytes = read_slice(r);
 		struct counts counts;
 
@@ -423,6 +425,7 @@ static int take_states(struct pushing *p, struct reader *r, struct err *err)
 		rc = run_take(p->e, p->peer->unit, bytes, p->peer->sign_public, &left, &counts, err);
 		if (rc == 0 && !left)
 			add_counts(&p->counts, &counts);
+		p->enough = steady_ms(p->e) - p->first_ms > PUSH_MOST_MS;
 	}
 	if (n > 0) {
 		struct err ignored;
@@ -493,7 +496,7 @@ static int take_body(struct pushing *p, struct slice body, struct err *err)
 		               (unsigned long long)p->peer->unit, body.n);
 	memcpy(at.at, head.p, DIGEST_SIZE);
 	rc = take_deltas(p, &r, seq, at, err);
-	return rc == 0 ? take_states(p, &r, err) : rc;
+	return rc == 0 && !p->enough ? take_states(p, &r, err) : rc;
 }
 
 /* A link that may carry; else what has to be done first. */

@@ -28,8 +28,7 @@ struct ledger {
 	struct engine *engine;
 	pthread_t thread;
 	pthread_mutex_t lock;            /* guards what follows down to stopping */
-	struct job *first, **last;
-	uint32_t waiting;
+	struct queue queue;
 	struct watch watch[WATCHES];
 	uint32_t nwatches;
 	bool stopping;
@@ -54,15 +53,8 @@ static void wake_up(struct ledger *l)
 static struct job *take_job(struct ledger *l, bool *ret_stopping)
 {
 	pthread_mutex_lock(&l->lock);
-	struct job *job = l->first;
+	struct job *job = queue_take(&l->queue);
 	*ret_stopping = l->stopping;
-	if (job) {
-		l->first = job->next;
-		if (!l->first)
-			l->last = &l->first;
-		job->next = NULL;
-		l->waiting--;
-	}
 	pthread_mutex_unlock(&l->lock);
 	return job;
 }
@@ -119,13 +111,27 @@ static bool wait_for_work(struct ledger *l, int64_t due, int64_t hint_after)
 	return fds[1].revents && read_events(l);
 }
 
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void run_job(struct ledger *l, struct job *job, bool stopping)
 {
+	uint64_t from = job->from;
+	int64_t began = now_us();
+
 	if (stopping)
 		err_set(&job->err, ERR_STOPPING, "the node is stopping");
 	else
 		job->err.code = job->run(l->engine, job, &job->err);
 	job->done(job);
+	pthread_mutex_lock(&l->lock);
+	queue_charge(&l->queue, from, now_us() - began);
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void *run(void *arg)
@@ -181,7 +187,6 @@ int ledger_start(struct engine *e, const char *database, struct ledger **ret, st
 	if (!l)
 		return err_set(err, ERR_NOMEM, "ledger: out of memory");
 	l->engine = e;
-	l->last = &l->first;
 	l->notify = watch_folder(database, &l->name);
 	l->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	l->alive = now_ms();
@@ -226,20 +231,9 @@ void ledger_release(struct ledger *l)
 
 int ledger_post(struct ledger *l, struct job *job)
 {
-	int r = 0;
-
-	job->next = NULL;
 	job->err = (struct err){ 0 };
 	pthread_mutex_lock(&l->lock);
-	if (l->stopping)
-		r = ERR_STOPPING;
-	else if (l->waiting >= LEDGER_QUEUE)
-		r = ERR_BUSY;
-	else {
-		*l->last = job;
-		l->last = &job->next;
-		l->waiting++;
-	}
+	int r = l->stopping ? ERR_STOPPING : queue_put(&l->queue, job);
 	pthread_mutex_unlock(&l->lock);
 	if (!r)
 		wake_up(l);
@@ -249,19 +243,8 @@ int ledger_post(struct ledger *l, struct job *job)
 /* Takes a job back that has not begun. */
 static bool withdraw(struct ledger *l, struct job *job)
 {
-	bool found = false;
-
 	pthread_mutex_lock(&l->lock);
-	for (struct job **at = &l->first; *at; at = &(*at)->next) {
-		if (*at != job)
-			continue;
-		*at = job->next;
-		if (!*at)
-			l->last = at;
-		l->waiting--;
-		found = true;
-		break;
-	}
+	bool found = queue_remove(&l->queue, job);
 	pthread_mutex_unlock(&l->lock);
 	return found;
 }

@@ -24,6 +24,8 @@
 #define SLOWEST          100
 #define PUBLISH_MS       1000            /* revocations are read again from the engine at most this often */
 #define REFUSED_LOG_MS   10000
+#define LINES_OF_ONE     16u             /* connections of one child; its daemon needs three */
+#define LINES_OF_ADDRESS 256u            /* of one address: several children may stand behind it */
 #define VALUES_MOST      (16u << 10)
 
 enum stage { READING, QUEUED, WAITING, ANSWERED };
@@ -33,6 +35,10 @@ struct line {                            /* one connection: who it is, judged on
 	int code;                        /* of the judgement */
 	struct chain chain;
 	struct err err;
+	uint64_t unit;                   /* counted as one of the unit's; UNIT_NONE = not */
+	int fd;
+	bool shut;                       /* for a newer one; it ends when its thread comes to it */
+	struct line *next, **at;         /* in the list of those counted */
 };
 
 struct value {
@@ -68,6 +74,7 @@ struct server {
 	pthread_mutex_t lock;            /* guards what follows and stage, suspended, refs of all requests */
 	pthread_cond_t end;
 	struct request *suspended;
+	struct line *lines;              /* of children */
 	bool stopping;
 	struct tries tries;
 	struct buf revoked;
@@ -137,6 +144,8 @@ static enum MHD_Result send_bytes(struct MHD_Connection *c, int status, const ch
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+	if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_FORBIDDEN)      /* not to be kept open */
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
 	enum MHD_Result r = MHD_queue_response(c, (unsigned int)status, response);
@@ -261,6 +270,7 @@ static int post(struct request *q)
 {
 	q->job.run = run_job;
 	q->job.done = end_job;
+	q->job.from = q->x.peer.unit != UNIT_NONE ? q->x.peer.unit : SOURCE_STRANGER;
 	int r = ledger_post(q->server->o.ledger, &q->job);
 	if (r)
 		return r;
@@ -289,8 +299,8 @@ static void watch(struct engine *e, void *arg)
 		revoked = old;
 	}
 	for (struct request *q = s->suspended; q && !s->stopping; q = q->next)
-		if (q->stage == WAITING && q->x.route->ready(e, &q->x) && post(q))
-			break;                   /* the queue is full: another time */
+		if (q->stage == WAITING && q->x.route->ready(e, &q->x))
+			post(q);                 /* its share of the queue is full: another time */
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -375,6 +385,38 @@ static void refusal(struct server *s, const struct sockaddr *from, const struct 
 	         more);
 }
 
+/* With the lock held: one connection more of that unit.  The oldest gives way: it may be what a broken line left. */
+static int count_line(struct server *s, struct MHD_Connection *c, struct line *line, uint64_t unit, struct err *err)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct line *oldest = NULL;
+	char text[UNIT_TEXT_SIZE];
+	uint32_t n = 0, shut = 0;
+
+	for (struct line *other = s->lines; other; other = other->next) {
+		if (other->unit != unit)
+			continue;
+		shut += other->shut;
+		n += !other->shut;
+		if (!other->shut)
+			oldest = other;
+	}
+	if (shut >= LINES_OF_ONE)
+		return err_set(err, ERR_BUSY, "%s has %u connections open already; close some", unit_text(unit, text), n + shut);
+	if (n >= LINES_OF_ONE) {
+		oldest->shut = true;
+		shutdown(oldest->fd, SHUT_RDWR);
+	}
+	line->unit = unit;
+	line->fd = info ? info->connect_fd : -1;
+	line->next = s->lines;
+	line->at = &s->lines;
+	if (line->next)
+		line->next->at = &line->next;
+	s->lines = line;
+	return 0;
+}
+
 /* The judgement of the connection's certificate is made once; revocation and dates change while it stands. */
 static int check_peer(struct server *s, struct MHD_Connection *c, struct request *q, struct err *err)
 {
@@ -397,6 +439,8 @@ static int check_peer(struct server *s, struct MHD_Connection *c, struct request
 	}
 	pthread_mutex_lock(&s->lock);
 	int r = tls_check_now(&line->chain, buf_slice(&s->revoked), s->tree_time, &q->x.upload_only, err);
+	if (!r && line->unit == UNIT_NONE)
+		r = count_line(s, c, line, line->chain.at[0].unit, err);
 	pthread_mutex_unlock(&s->lock);
 	q->x.peer = line->chain.at[0];
 	return r;
@@ -504,7 +548,8 @@ static enum MHD_Result submit(struct request *q)
 	pthread_mutex_unlock(&s->lock);
 	if (!r)
 		return MHD_YES;
-	err_set(&e, r, r == ERR_BUSY ? "the node is busy; try again later" : "the node is stopping");
+	err_set(&e, r, r == ERR_BUSY ? "%s: the node is busy, or has enough to do for this child already; try again later" :
+	        "%s: the node is stopping", q->x.route->path);
 	return send_error(q->connection, &e, NULL);
 }
 
@@ -550,14 +595,23 @@ static void ended(void *cls, struct MHD_Connection *c, void **context, enum MHD_
 
 static void connection(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what)
 {
-	(void)cls;
+	struct server *s = cls;
+	struct line *line = *socket_context;
+
 	(void)c;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		*socket_context = calloc(1, sizeof(struct line));
-	} else {
-		free(*socket_context);
-		*socket_context = NULL;
+		*socket_context = calloc(1, sizeof(*line));
+		return;
 	}
+	pthread_mutex_lock(&s->lock);
+	if (line && line->unit != UNIT_NONE) {
+		*line->at = line->next;
+		if (line->next)
+			line->next->at = line->at;
+	}
+	pthread_mutex_unlock(&s->lock);
+	free(line);
+	*socket_context = NULL;
 }
 
 static void log_library(void *cls, const char *format, va_list args)
@@ -582,7 +636,7 @@ static int start_daemon(struct server *s, struct err *err)
 		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)POOL_THREADS, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)SERVER_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)STRANGER_IDLE_S,
+		(unsigned int)SERVER_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT, LINES_OF_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)STRANGER_IDLE_S,
 		MHD_OPTION_NOTIFY_COMPLETED, ended, s, MHD_OPTION_NOTIFY_CONNECTION, connection, s,
 		MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_MEM_KEY, buf_text(&s->key),
 		MHD_OPTION_HTTPS_MEM_CERT, buf_text(&s->cert), MHD_OPTION_HTTPS_MEM_TRUST, buf_text(&s->trust),

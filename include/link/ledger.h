@@ -1,30 +1,21 @@
 /* Ledger: the thread that owns the engine, and the bounded queue of jobs before it.
  *
- * Server and uplink put jobs in; the ledger runs one at a time, and between jobs does engine_tick and watches
- * the folder of the database (inotify; only a hint).  A full queue answers ERR_BUSY.  TERM: ledger_stop makes
+ * Server and uplink put jobs in; the ledger runs one at a time, fair by who sent them (link/queue.h), and between jobs
+ * does engine_tick and watches the folder of the database (inotify; only a hint).  A full queue answers ERR_BUSY.  TERM: ledger_stop makes
  * running calls return, answers all waiting jobs with ERR_STOPPING and joins. */
 #ifndef LINK_LEDGER_H
 #define LINK_LEDGER_H
 
-#include "engine/engine.h"
+#include "link/queue.h"
 
 struct ledger;
-
-struct job {
-	int (*run)(struct engine *e, struct job *job, struct err *err);  /* on the ledger's thread */
-	void (*done)(struct job *job);   /* on the ledger's thread, after run; frees or hands on */
-	struct err err;                  /* run's error */
-	struct job *next;
-};
-
-#define LEDGER_QUEUE 256                 /* jobs that may wait */
 
 int ledger_start(struct engine *e, const char *database, struct ledger **ret, struct err *err);
 /* Joins the thread; afterwards every post answers ERR_STOPPING and no watch is called.  Those who may still post are
  * stopped next, then ledger_release frees.  NULL is allowed in both. */
 void ledger_stop(struct ledger *l);
 void ledger_release(struct ledger *l);
-/* ERR_BUSY when the queue is full, ERR_STOPPING while it stops: done is then not called. */
+/* ERR_BUSY when the queue or the share of job->from in it is full, ERR_STOPPING while it stops: done is then not called. */
 int ledger_post(struct ledger *l, struct job *job);
 /* Runs fn on the ledger and waits for it; ERR_BUSY after deadline_ms in the queue. */
 int ledger_call(struct ledger *l, int (*fn)(struct engine *e, void *arg, struct err *err), void *arg,

@@ -4,7 +4,8 @@
  * at the end.  Server threads never touch the engine.
  *
  * Refused before the body is read: unknown path 404, wrong method 405, no place in the tree 403, too large 413, no
- * Content-Length 400.  Full queue or too many tries: 503 and Retry-After.  Errors are JSON {"code", "message"}. */
+ * Content-Length 400.  Full queue, or a child's share of it; too many tries, or connections of one child: 503 and
+ * Retry-After.  Errors are JSON {"code", "message"}. */
 #ifndef LINK_SERVER_H
 #define LINK_SERVER_H
 

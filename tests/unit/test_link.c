@@ -179,7 +179,7 @@ static void test_full_queue(void **state)
 		r = ledger_post(h.ledger, job);
 		if (r) {
 			free(job);
-			if (posted > LEDGER_QUEUE)
+			if (posted > (int)QUEUE_JOBS)
 				break;
 			usleep(1000);            /* the first is taken out of the queue soon */
 		}
@@ -190,6 +190,104 @@ static void test_full_queue(void **state)
 	expect(&h, &town, "GET", FEED, NULL, 503, "busy");
 	h.engine.blocked = false;
 	usleep(100000);
+	expect(&h, &town, "POST", "/v1/hello", "hello", 200, NULL);
+	host_stop(&h);
+}
+
+struct flood {
+	struct host *h;
+	pthread_t thread;
+	_Atomic bool *over;
+	int answers, busy;
+};
+
+static void *push_always(void *arg)
+{
+	struct flood *f = arg;
+
+	while (!*f->over) {
+		_cleanup_(reply_release) struct reply r;
+		ask_with(&r, f->h, &town, "POST", "/v1/segments", "push", 4, NULL, NULL);
+		f->answers += r.status == 200;
+		f->busy += r.status == 503;
+	}
+	return NULL;
+}
+
+/* One child floods with jobs of 40 ms on fifteen connections; another's requests pass between them. */
+static void test_flood(void **state)
+{
+	struct flood f[15];
+	_Atomic bool over = false;
+	double longest = 0, sum = 0;
+	int answers = 0;
+	struct host h;
+
+	(void)state;
+	host_start(&h, &county, 0);
+	h.engine.push_ms = 40;
+	for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+		f[i] = (struct flood){ .h = &h, .over = &over };
+		pthread_create(&f[i].thread, NULL, push_always, &f[i]);
+	}
+	usleep(500000);
+	for (int i = 0; i < 20; i++) {
+		_cleanup_(reply_release) struct reply r;
+		ask_with(&r, &h, &town_2, "POST", "/v1/hello", "hello", 5, NULL, NULL);
+		assert_int_equal(r.status, 200);
+		longest = MAX(longest, r.seconds);
+		sum += r.seconds;
+	}
+	over = true;
+	for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+		pthread_join(f[i].thread, NULL);
+		answers += f[i].answers;
+	}
+	print_message("    beside %d pushes of 40 ms from another child: a hello takes %.0f ms, at most %.0f\n", answers,
+	              sum / 20 * 1000, longest * 1000);
+	assert_true(answers > 15);
+	assert_true(sum / 20 < 0.3);     /* in one line for all it would wait for fourteen of them, 0.56 s */
+	host_stop(&h);
+}
+
+struct opener {
+	const struct host *h;
+	struct reply r;
+	pthread_t thread;
+};
+
+static void *poll_long(void *arg)
+{
+	struct opener *o = arg;
+
+	ask_with(&o->r, o->h, &town, "GET", FEED "&wait=3", NULL, 0, "Terrace-Receipt: c2lnbmVk", NULL);
+	return NULL;
+}
+
+/* A child opens connections without end: its oldest give way, then it is told to wait; another child comes in. */
+static void test_many_connections(void **state)
+{
+	static struct opener o[60];
+	int cut = 0, busy = 0, good = 0;
+	struct host h;
+
+	(void)state;
+	host_start(&h, &county, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(o); i++) {
+		o[i] = (struct opener){ .h = &h };
+		pthread_create(&o[i].thread, NULL, poll_long, &o[i]);
+		usleep(10000);
+	}
+	expect(&h, &town_2, "POST", "/v1/hello", "hello", 200, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(o); i++) {
+		pthread_join(o[i].thread, NULL);
+		cut += o[i].r.status == 0;
+		busy += o[i].r.status == 503;
+		good += o[i].r.status == 204;
+		reply_release(&o[i].r);
+	}
+	print_message("    60 connections of one child: %d answered, %d cut, %d told to wait\n", good, cut, busy);
+	assert_true(good <= 16 && cut + busy >= 44 && busy > 0);
 	expect(&h, &town, "POST", "/v1/hello", "hello", 200, NULL);
 	host_stop(&h);
 }
@@ -323,6 +421,8 @@ int main(void)
 		cmocka_unit_test(test_enroll_tries),
 		cmocka_unit_test(test_long_poll),
 		cmocka_unit_test(test_full_queue),
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_many_connections),
 		cmocka_unit_test(test_slow_sender),
 		cmocka_unit_test(test_half_handshake),
 		cmocka_unit_test(test_end),

@@ -151,6 +151,72 @@ static void test_ledger(void **state)
 	unlink(database);
 }
 
+/* A child that floods has its share and no more; whoever used less of the ledger's time comes first. */
+static void test_queue(void **state)
+{
+	static struct queue q;
+	struct job jobs[QUEUE_JOBS + 1] = { 0 };
+	uint32_t at = 0, of_town = 0;
+
+	(void)state;
+	q = (struct queue){ 0 };
+	assert_null(queue_take(&q));
+	for (; at < QUEUE_SHARE; at++) {
+		jobs[at].from = TOWN;
+		assert_int_equal(queue_put(&q, &jobs[at]), 0);
+	}
+	jobs[at].from = TOWN;
+	assert_int_equal(queue_put(&q, &jobs[at]), ERR_BUSY);
+	jobs[at].from = TOWN_2;
+	assert_int_equal(queue_put(&q, &jobs[at]), 0);
+	assert_ptr_equal(queue_take(&q), &jobs[0]);
+	queue_charge(&q, TOWN, 50000);
+	assert_ptr_equal(queue_take(&q), &jobs[at]);     /* not the fifteen before it */
+	queue_charge(&q, TOWN_2, 10);
+	jobs[at].from = TOWN_2;
+	for (int i = 0; i < 100; i++) {                  /* small jobs pass while the large ones are paid for */
+		assert_int_equal(queue_put(&q, &jobs[at]), 0);
+		struct job *next = queue_take(&q);
+		queue_charge(&q, next->from, next->from == TOWN ? 50000 : 1000);
+		of_town += next->from == TOWN;
+		if (next->from == TOWN)
+			assert_true(queue_remove(&q, &jobs[at]));
+	}
+	assert_true(of_town >= 1 && of_town <= 3);
+	assert_false(queue_remove(&q, &jobs[at]));
+	while (queue_take(&q))
+		;
+	/* Who rested begins where the others are: no credit for a night. */
+	jobs[0].from = VILLAGE;
+	jobs[1].from = TOWN;
+	assert_int_equal(queue_put(&q, &jobs[0]), 0);
+	assert_int_equal(queue_put(&q, &jobs[1]), 0);
+	while (queue_take(&q))
+		;
+	/* Many children fill the queue but for the node's own part. */
+	for (at = 0; at < QUEUE_JOBS - QUEUE_OWN; at++) {
+		jobs[at].from = TOWN + at / 2;
+		assert_int_equal(queue_put(&q, &jobs[at]), 0);
+	}
+	jobs[at].from = COUNTY;
+	assert_int_equal(queue_put(&q, &jobs[at]), ERR_BUSY);
+	for (; at < QUEUE_JOBS; at++) {
+		jobs[at].from = SOURCE_OWN;
+		assert_int_equal(queue_put(&q, &jobs[at]), 0);
+	}
+	jobs[at].from = SOURCE_OWN;
+	assert_int_equal(queue_put(&q, &jobs[at]), ERR_BUSY);
+	for (at = 0; queue_take(&q); at++)
+		;
+	assert_int_equal(at, QUEUE_JOBS);
+	for (uint64_t from = 0; from < 3 * QUEUE_SOURCES; from++) {      /* more sources than places, one after the other */
+		jobs[0].from = COUNTY + from;
+		assert_int_equal(queue_put(&q, &jobs[0]), 0);
+		assert_ptr_equal(queue_take(&q), &jobs[0]);
+		queue_charge(&q, jobs[0].from, 100);
+	}
+}
+
 /* ---- control */
 
 static int order(const char *path, const char *const *words, uint32_t n, int *ret_exit, json_t **ret)
@@ -215,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_tries),
 		cmocka_unit_test(test_spool),
 		cmocka_unit_test(test_ledger),
+		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_control),
 	};
 
