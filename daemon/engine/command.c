@@ -10,6 +10,7 @@
 #include "engine/contact.h"
 #include "engine/install.h"
 #include "engine/merge.h"
+#include "engine/review.h"
 #include "engine/seal.h"
 #include "store/reports.h"
 
@@ -198,6 +199,16 @@ static int close_issue(const struct order *o, json_t **ret, struct err *err)
 	return close_one(o, issue_close, ret, err);
 }
 
+static int accept_proposals(const struct order *o, json_t **ret, struct err *err)
+{
+	return review_command(o->e, true, o->words, o->n, o->actor, ret, err);
+}
+
+static int reject_proposals(const struct order *o, json_t **ret, struct err *err)
+{
+	return review_command(o->e, false, o->words, o->n, o->actor, ret, err);
+}
+
 static int retry_waiting(const struct order *o, json_t **ret, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
@@ -318,6 +329,8 @@ static const struct command {
 	{{"units", "import"}, 1, import_units},
 	{{"invite", NULL}, 1, invite},
 	{{"sync", NULL}, 0, sync_now},
+	{{"proposals", "accept"}, 1, accept_proposals},
+	{{"proposals", "reject"}, 1, reject_proposals},
 	{{"conflicts", "close"}, 2, close_conflict},
 	{{"issues", "close"}, 2, close_issue},
 	{{"quarantine", "retry"}, 0, retry_waiting},

@@ -357,7 +357,8 @@ static int take_record(struct engine *e, uint64_t from, struct slice body, struc
 	if (rc != 0 || id == 0)
 		return rc;
 	if (r.lost.unit == e->unit)
-		event(e, LOG_LEVEL_NOTICE, strcmp(r.kind, "refused") == 0 ? "refuse" : "conflict", from, NULL,
+		event(e, LOG_LEVEL_NOTICE, strcmp(r.kind, "refused") == 0 || strcmp(r.kind, "rejected") == 0 ?
+		      "refuse" : "conflict", from, NULL,
 		      "%s: register %s, group %s: this node's value was decided against by unit %012llu (rule %d); record %lld", r.kind,
 		      r.reg, r.group, (unsigned long long)r.decider, r.rule, (long long)id);
 	return item_down(e, r.lost.unit, ITEM_RECORD, id, err);

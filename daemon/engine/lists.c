@@ -174,11 +174,10 @@ int list_older(struct engine *e, uint64_t a, uint64_t b)
 	return lower;
 }
 
-enum mode own_mode(struct engine *e, const struct reg *r, uint64_t row_unit, uint32_t group, enum right right,
-                   bool *ret_acting)
+enum mode mode_at(const struct reg *r, uint64_t row_unit, uint32_t group, enum right right, uint64_t node, uint64_t child,
+                  bool top, bool *ret_acting)
 {
-	uint64_t child = child_towards(e, row_unit);
-	enum level last = child != UNIT_NONE ? unit_level(child) : unit_level(row_unit) + 1;
+	enum level level = unit_level(node), last = child != UNIT_NONE ? unit_level(child) : unit_level(row_unit) + 1;
 	uint32_t number = group == GROUP_ROW || group >= r->ngroups || r->groups[group] == NULL || r->policy == NULL ? 0 :
 	                  policy_group_number(r->policy, slice_of(r->groups[group]->name));
 	enum mode own, best = MODE_READ;
@@ -186,11 +185,17 @@ enum mode own_mode(struct engine *e, const struct reg *r, uint64_t row_unit, uin
 	*ret_acting = false;
 	if (r->policy == NULL || (group != GROUP_ROW && number == 0))
 		return MODE_READ;
-	own = policy_mode(r->policy, number, right, e->level);
-	for (enum level l = e->level + 1; l < last && l < LEVELS; l++)
+	own = policy_mode(r->policy, number, right, level);
+	for (enum level l = level + 1; l < last && l < LEVELS; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
-	for (enum level l = PROVINCE; e->parent == UNIT_NONE && l < e->level; l++)
+	for (enum level l = PROVINCE; top && l < level; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
 	*ret_acting = best > own;
 	return MAX(best, own);
+}
+
+enum mode own_mode(struct engine *e, const struct reg *r, uint64_t row_unit, uint32_t group, enum right right,
+                   bool *ret_acting)
+{
+	return mode_at(r, row_unit, group, right, e->unit, child_towards(e, row_unit), e->parent == UNIT_NONE, ret_acting);
 }

@@ -69,20 +69,7 @@ static bool ask_outdated(void *arg, const struct version *v)
 
 static const struct cell *ask_defaults(void *arg, uint32_t group, uint32_t *ret_n)
 {
-	struct merging *m = arg;
-	const struct group *g = group < m->reg->ngroups ? m->reg->groups[group] : NULL;
-	struct cell *cells;
-
-	*ret_n = 0;
-	if (g == NULL)
-		return NULL;
-	cells = arena_array(&m->row, g->ncolumns + 1, sizeof *cells);
-	if (cells == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < g->ncolumns; i++)
-		cells[i] = g->columns[i]->fallback;
-	*ret_n = g->ncolumns;
-	return cells;
+	return merging_defaults(arg, group, ret_n);
 }
 
 static void begin(struct merging *m, struct engine *e, const struct arrival *from, struct counts *counts)
@@ -327,6 +314,7 @@ static int incoming(struct merging *m, struct merging_row *row, const struct pay
 		if (v == NULL)
 			break;
 		rc = wire_value(m->e, p, map, c, &c->parts[i], &m->row, v, err);
+		v->since_ms = now_ms(m->e);
 		m->incoming[m->nincoming++] = v;
 	}
 	return rc == 0 && m->row.failed ? err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name) : rc;

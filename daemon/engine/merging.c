@@ -13,7 +13,25 @@ int merging_begin(struct merging *m, struct engine *e, const struct arrival *fro
 	m->counts = counts;
 	for (uint32_t i = 0; i < LEVELS; i++)
 		m->own[i].arena = &m->pass;
+	m->open_records = record_any_open(e->db);
 	return 0;
+}
+
+const struct cell *merging_defaults(struct merging *m, uint32_t group, uint32_t *ret_n)
+{
+	const struct group *g = group < m->reg->ngroups ? m->reg->groups[group] : NULL;
+	struct cell *cells;
+
+	*ret_n = 0;
+	if (g == NULL)
+		return NULL;
+	cells = arena_array(&m->row, g->ncolumns + 1, sizeof *cells);
+	if (cells == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < g->ncolumns; i++)
+		cells[i] = g->columns[i]->fallback;
+	*ret_n = g->ncolumns;
+	return cells;
 }
 
 void merging_release(struct merging *m)
@@ -143,30 +161,12 @@ int merging_record(struct merging *m, const struct merging_row *row, const struc
 	r.lost_text = buf_text(&lt);
 	rc = record_put(e->db, &r, &id, err);
 	if (rc == 0 && id != 0) {
+		m->open_records = true;
 		rc = item_down(e, lost->v->unit, ITEM_RECORD, id, err);
-		event(e, LOG_LEVEL_NOTICE, strcmp(kind, "refused") == 0 ? "refuse" : "conflict", m->from->peer, m->from->name,
+		event(e, LOG_LEVEL_NOTICE, strcmp(kind, "refused") == 0 || strcmp(kind, "rejected") == 0 ? "refuse" : "conflict", m->from->peer, m->from->name,
 		      "%s in register %s, group %s: record %lld", kind, r.reg, r.group, (long long)id);
 	}
 	return rc;
-}
-
-/* Two values of one group that say the same never make a conflict. */
-static bool says_same(const struct value *a, const struct value *b)
-{
-	if (a->group == GROUP_ROW)
-		return a->alive == b->alive && a->row_unit == b->row_unit && ident_equal(a->life, b->life);
-	if (a->cells == NULL || b->cells == NULL || !ident_equal(a->life, b->life))
-		return false;
-	for (uint32_t i = 0; i < a->ncells || i < b->ncells; i++) {
-		bool x = i < a->ncells && (a->present == NULL || a->present[i]);
-		bool y = i < b->ncells && (b->present == NULL || b->present[i]);
-
-		if (x && y && !cell_equal(a->cells[i], b->cells[i]))
-			return false;
-		if (x != y && a->whole && b->whole)
-			return false;
-	}
-	return true;
 }
 
 /* The delete (or the new life) ends groups of the life before that it had not seen. */
@@ -191,6 +191,7 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 	const struct value *before = g != NULL ? g->decision : NULL;
 	const struct slot *slot = g != NULL ? group_slot(g, v) : NULL;
 	const struct value *proposal = slot != NULL ? slot->value : NULL;
+	bool changed_here;
 	int rc = 0;
 
 	for (uint32_t i = 0; verdict != NULL && rc == 0 && i < verdict->nlosers; i++) {
@@ -198,9 +199,11 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 		const char *kind = verdict->name == VERDICT_ASIDE ? "edited-while-deleted" :
 		                   verdict->name == VERDICT_REFUSE ? "refused" : "superseded";
 
-		if (kept != NULL && verdict->name != VERDICT_REFUSE && verdict->name != VERDICT_ASIDE && says_same(lost, kept))
+		if (kept != NULL && verdict->name != VERDICT_REFUSE && verdict->name != VERDICT_ASIDE && closing_same(lost, kept))
 			continue;
-		rc = merging_record(m, row, lost, kept, kind, verdict->rule, why_text(verdict->why), verdict->say, err);
+		rc = merging_record(m, row, lost, kept, kind, verdict->rule, why_text(verdict->why),
+		                    verdict->say == NULL && verdict->name == VERDICT_REFUSE ? closing_sentence(m, row, verdict->why) :
+		                    verdict->say, err);
 	}
 	if (rc != 0)
 		return rc;
@@ -217,8 +220,10 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 		rc = ended(m, row, was, now, err);
 	g = row_group(r, v->group, v->life);
 	slot = g != NULL ? group_slot(g, v) : NULL;
-	dirty(m, row, was, now, v, g != NULL && (g->decision != before || (slot != NULL ? slot->value : NULL) != proposal),
-	      verdict != NULL ? verdict->name : VERDICT_TAKE);
+	changed_here = g != NULL && (g->decision != before || (slot != NULL ? slot->value : NULL) != proposal);
+	dirty(m, row, was, now, v, changed_here, verdict != NULL ? verdict->name : VERDICT_TAKE);
+	if (rc == 0 && changed_here && m->open_records)
+		rc = closing_value(m, row, v, err);
 	return rc;
 }
 
@@ -250,7 +255,7 @@ struct value *merging_value(struct merging *m, const struct merging_row *row, co
 	version->kind = kind;
 	version->acting = acting;
 	version->policy = m->e->catalog->list;
-	*v = (struct value){.v = version, .life = life, .group = group, .whole = true};
+	*v = (struct value){.v = version, .life = life, .group = group, .whole = true, .since_ms = now_ms(m->e)};
 	marks = marks_below(row, v, base);
 	version->marks = marks_raised(&marks, m->e->level, own);
 	if (base != NULL)

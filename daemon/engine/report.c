@@ -69,6 +69,17 @@ json_t *json_who(uint64_t unit)
 	return j;
 }
 
+json_t *json_named(struct report *r, uint64_t unit)
+{
+	json_t *j = json_who(unit);
+
+	if (unit == r->home->unit && r->home->name != NULL)
+		put(j, "name", json_words(r->home->name));
+	else if (unit != UNIT_NONE)
+		put(j, "name", json_words(report_unit_name(r->db, unit, &r->arena)));
+	return j;
+}
+
 json_t *json_ident(struct ident i)
 {
 	json_t *j;

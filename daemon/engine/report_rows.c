@@ -1,5 +1,6 @@
 /* Report: conflicts, returns, proposals, issues, quarantine. */
 #include "engine/report_inside.h"
+#include "engine/review.h"
 
 #include <string.h>
 
@@ -72,11 +73,10 @@ static json_t *conflict_json(struct report *r, const struct record *rec)
 
 static void record_more(struct report *r, const struct record *rec, json_t *j)
 {
-	(void)r;
 	put(j, "unit", json_unit(rec->unit));
 	put(j, "why", json_words(rec->why));
 	put(j, "say", json_words(rec->say));
-	put(j, "decided_by", json_who(rec->decider));
+	put(j, "decided_by", json_named(r, rec->decider));
 	put(j, "tree_time", json_time(rec->tree_s * 1000));
 	put(j, "vouched", json_boolean(rec->vouched));
 	put(j, "note", json_words(rec->note));
@@ -91,7 +91,7 @@ static json_t *return_json(struct report *r, const struct record *rec)
 	put(j, "register", json_words(rec->reg));
 	put(j, "key", json_key(r, report_reg(r, rec->reg), rec->key));
 	put(j, "group", json_words(rec->group));
-	put(j, "by", json_who(rec->decider));
+	put(j, "by", json_named(r, rec->decider));
 	put(j, "reason", json_words(rec->say != NULL && *rec->say != '\0' ? rec->say : rec->why != NULL ? rec->why : rec->kind));
 	put(j, "at", json_time(rec->at_ms));
 	return j;
@@ -196,14 +196,43 @@ int report_row_records(struct report *r, json_t **ret, struct err *err)
 
 /* ---- proposals */
 
+struct child {                           /* direct, enrolled: this node acts for none below it */
+	struct child *next;
+	uint64_t unit;
+};
+
 struct proposing {
 	struct report *r;
 	struct state *state;
 	struct table *table;
 	struct err *err;
 	bool whole;
+	struct child *children;
 	int rc;
 };
+
+static int child_known(void *arg, const struct peer_row *p)
+{
+	struct proposing *x = arg;
+	struct child *c = p->direct && !p->revoked ? arena_alloc(&x->r->arena, sizeof *c) : NULL;
+
+	if (c != NULL) {
+		*c = (struct child){ x->children, p->unit };
+		x->children = c;
+	}
+	return 0;
+}
+
+static struct reviewer reviewer_of(const struct proposing *p, const struct reg *reg, uint64_t row_unit, const struct value *v)
+{
+	const struct report_home *home = p->r->home;
+	uint64_t child = UNIT_NONE;
+
+	for (const struct child *c = p->children; c != NULL; c = c->next)
+		if (unit_contains(c->unit, row_unit))
+			child = c->unit;
+	return review_by(reg, row_unit, v, true, home->unit, child, home->parent == UNIT_NONE);
+}
 
 /* What stands where the proposal wants to go, and the unit of its row. */
 static int standing_put(struct proposing *p, struct reg *reg, const struct proposal *one, const char *name, json_t *j,
@@ -246,14 +275,14 @@ json_t *report_value(struct report *r, const struct reg *reg, const struct value
 	return j;
 }
 
-/* The filters of `list`; of what has no time none is asked. */
-static bool proposal_wanted(const struct report *r, const struct reg *reg, const struct proposal *p, uint64_t row_unit)
+/* The filters of `list`. */
+static bool proposal_wanted(const struct report *r, const struct proposal *p, uint64_t row_unit)
 {
 	const struct report_filter *f = &r->filter;
 
 	if (f->id != 0)
 		return f->id == p->id;
-	if (f->reg != NULL && (reg == NULL || report_reg((struct report *)(uintptr_t)r, f->reg) != reg))
+	if (p->since_ms < f->since_ms)
 		return false;
 	return f->unit == UNIT_NONE || unit_contains(f->unit, p->unit) || unit_contains(f->unit, row_unit);
 }
@@ -265,7 +294,9 @@ static int proposal_line(void *arg, const struct proposal *one)
 	struct reg *reg = catalog_number(r->catalog, one->reg);
 	_cleanup_(json_release) json_t *j = json_object();
 	uint64_t row_unit = UNIT_NONE;
+	struct reviewer by = {.here = false};
 	struct value v;
+	bool known;
 	json_t *from;
 	const char *group = one->group == GROUP_ROW ? "row" :
 	                    reg != NULL && one->group < reg->ngroups && reg->groups[one->group] != NULL ?
@@ -275,22 +306,29 @@ static int proposal_line(void *arg, const struct proposal *one)
 	put(j, "register", json_words(reg != NULL ? reg->name : NULL));
 	put(j, "key", json_key(r, reg, one->key));
 	put(j, "group", json_words(group));
-	put(j, "from", from = json_who(one->unit));
+	put(j, "from", from = json_named(r, one->unit));
 	put(j, "values", json_values(one->text));
 	put(j, "standing", json_null());
 	if (reg != NULL && (p->rc = standing_put(p, reg, one, "standing", j, &row_unit)) != 0)
 		return 1;
+	known = stored_version(r, reg != NULL ? reg->name : "", one->value, &v) == 0;
+	v.group = one->group;
+	if (known && reg != NULL)
+		by = reviewer_of(p, reg, row_unit, &v);
 	put(j, "reason", json_null());
 	put(j, "state", json_string("open"));
-	if (!proposal_wanted(r, reg, one, row_unit))
+	put(j, "unit", json_unit(row_unit));
+	put(j, "since", json_time(one->since_ms));
+	put(j, "here", json_boolean(by.here));
+	put(j, "decided_by", json_named(r, by.unit));
+	if (!proposal_wanted(r, one, row_unit))
 		return 0;
 	r->found = 1;
 	if (!p->whole) {
 		json_array_append(r->ret, j);
 		return 0;
 	}
-	put(j, "unit", json_unit(row_unit));
-	if (stored_version(r, reg != NULL ? reg->name : "", one->value, &v) == 0) {
+	if (known) {
 		put(from, "epoch", json_count(version_mark(v.v).epoch));
 		put(from, "tick", json_count(version_mark(v.v).tick));
 		put(j, "base", json_ident(v.v->base));
@@ -311,7 +349,9 @@ static int proposals(struct report *r, bool whole, struct err *err)
 	if (rc == 0)
 		rc = table_open(r->db, &p.table, err);
 	if (rc == 0)
-		rc = report_proposals(r->db, proposal_line, &p, err);
+		rc = report_peers(r->db, child_known, &p, err);
+	if (rc == 0)
+		rc = report_proposals(r->db, r->filter.reg, false, proposal_line, &p, err);
 	if (p.table != NULL)
 		table_close(p.table);
 	if (p.state != NULL)

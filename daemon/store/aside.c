@@ -187,6 +187,7 @@ int aside_load(struct state *s, struct held *h, struct arena *a, struct err *err
 		}
 		v->group = (uint32_t)group;
 		rc = value_load(arena_slice(a, read_blob(q, 5)), h->reg, a, v, err);
+		v->since_ms = sqlite3_column_int64(q, 6);
 		if (rc == 0)
 			row_put(h->row, v, a);
 	}
@@ -195,7 +196,7 @@ int aside_load(struct state *s, struct held *h, struct arena *a, struct err *err
 }
 
 static int add(struct state *s, const struct held *h, struct ident life, int64_t group, uint64_t slot,
-               const struct value *v, struct err *err)
+               const struct value *v, bool open, struct err *err)
 {
 	sqlite3_stmt *q = db_statement(s->db, SQL_ASIDE_ADD, err);
 
@@ -216,6 +217,8 @@ static int add(struct state *s, const struct held *h, struct ident life, int64_t
 		bind_slice(q, 8, buf_slice(&s->scratch));
 		bind_text(q, 9, buf_text(&s->form));
 	}
+	sqlite3_bind_int64(q, 10, v != NULL ? v->since_ms : 0);
+	sqlite3_bind_int(q, 11, open);
 	return db_run(s->db, q, err);
 }
 
@@ -229,11 +232,11 @@ static int add_group(struct state *s, const struct held *h, const struct life_st
 		if (gs->decision->cells == NULL)
 			return err_set(err, ERR_BUG, "register %s: a value would go aside without its columns", h->reg->name);
 		*any = true;
-		rc = add(s, h, l->life, g, 0, gs->decision, err);
+		rc = add(s, h, l->life, g, 0, gs->decision, false, err);
 	}
 	for (const struct slot *p = gs->proposals; rc == 0 && p != NULL; p = p->next) {
 		*any = true;
-		rc = add(s, h, l->life, g, p->value->v->unit, p->value, err);
+		rc = add(s, h, l->life, g, p->value->v->unit, p->value, standing && value_open(p->value, gs), err);
 	}
 	return rc;
 }
@@ -255,14 +258,15 @@ int aside_save(struct state *s, const struct held *h, bool stands, bool *ret_any
 	for (const struct life_state *l = h->row->lives; rc == 0 && l != NULL; l = l->next) {
 		if (l != current) {
 			any = true;
-			rc = add(s, h, l->life, LIFE_KNOWN, 0, NULL, err);
+			rc = add(s, h, l->life, LIFE_KNOWN, 0, NULL, false, err);
 		}
 		for (uint32_t g = 1; rc == 0 && g < h->row->ngroups; g++)
 			rc = add_group(s, h, l, g, stands && l == current, &any, err);
 	}
 	for (const struct slot *p = h->row->row.proposals; rc == 0 && p != NULL; p = p->next) {
 		any = true;
-		rc = add(s, h, p->value->life, GROUP_ROW, p->value->v->unit, p->value, err);
+		rc = add(s, h, p->value->life, GROUP_ROW, p->value->v->unit, p->value, stands && current != NULL &&
+		         ident_equal(p->value->life, current->life) && value_open(p->value, &h->row->row), err);
 	}
 	*ret_any = any;
 	return rc;

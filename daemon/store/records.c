@@ -146,13 +146,53 @@ int record_get(struct db *db, int64_t id, struct arena *a, struct record *ret, b
 	return a->failed ? err_set(err, ERR_NOMEM, "record %lld: memory is short", (long long)id) : 0;
 }
 
-int record_resolved(struct db *db, const char *reg, struct cell key, const char *group, struct ident held, struct err *err)
+bool record_any_open(struct db *db)
 {
-	const struct record name = { .reg = reg, .group = group, .key = key, .lost = held };
-	sqlite3_stmt *s = db_statement(db, SQL_RECORD_RESOLVED, err);
+	sqlite3_stmt *s = db_statement(db, SQL_RECORD_ANY_OPEN, NULL);
+	bool any = s != NULL && db_step(db, s, NULL) > 0;
 
-	bind_name(s, &name);
-	return db_run(db, s, err);
+	sqlite3_reset(s);
+	return any;
+}
+
+#define SETTLE_MOST 64                   /* records of one group of one row that are read at once */
+
+int record_settle(struct db *db, const char *reg, struct cell key, const char *group,
+                  const char *(*fn)(void *arg, struct ident lost, struct slice lost_value), void *arg, struct err *err)
+{
+	int64_t ids[SETTLE_MOST];
+	const char *states[SETTLE_MOST];
+	uint32_t n = SETTLE_MOST;
+	int rc = 0, step = 1;
+
+	while (rc == 0 && n == SETTLE_MOST) {            /* what ended is not read again */
+		sqlite3_stmt *s = db_statement(db, SQL_RECORD_OPEN_OF, err);
+
+		if (s == NULL)
+			return db_code(err);
+		n = 0;
+		bind_text(s, 1, reg);
+		bind_cell(s, 2, key);
+		bind_text(s, 3, group);
+		while (n < SETTLE_MOST && (step = db_step(db, s, err)) > 0) {
+			const struct ident lost = { read_unsigned(s, 1), { read_unsigned(s, 2), (uint32_t)read_unsigned(s, 3) } };
+
+			ids[n] = sqlite3_column_int64(s, 0);
+			states[n] = fn(arg, lost, read_blob(s, 4));
+			n += states[n] != NULL;
+		}
+		sqlite3_reset(s);
+		rc = step < 0 ? db_code(err) : 0;
+		for (uint32_t i = 0; i < n && rc == 0; i++) {
+			s = db_statement(db, SQL_RECORD_END, err);
+			if (s == NULL)
+				return db_code(err);
+			sqlite3_bind_int64(s, 1, ids[i]);
+			bind_text(s, 2, states[i]);
+			rc = db_run(db, s, err);
+		}
+	}
+	return rc;
 }
 
 int record_counts(struct db *db, struct record_counts *ret, struct err *err)

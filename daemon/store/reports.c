@@ -142,22 +142,34 @@ struct proposal_call {
 	void *arg;
 };
 
-/* 48 bits of the hash over register, key, group, author and the value as stored: another value, another number. */
-static int64_t proposal_number(const char *reg, const struct proposal *p)
+#define PLACE_BITS 24
+
+static int64_t bits(const struct buf *b)
+{
+	struct digest d = digest_of(buf_slice(b));
+
+	return (int64_t)d.at[0] << 16 | (int64_t)d.at[1] << 8 | d.at[2];
+}
+
+/* 24 bits of the hash over register, key, group and author, then 24 bits over these and the value as stored: another
+ * value, another number; names only, so that all nodes agree. */
+static int64_t proposal_number(const char *reg, const char *group, const struct proposal *p)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
-	struct digest d;
-	int64_t id = 0;
+	int64_t place;
 
 	buf_put_text(&b, reg);
 	cell_put(&b, p->key);
-	buf_put_varint(&b, p->group);
+	buf_put_text(&b, group);
 	buf_put_varint(&b, p->unit);
+	place = bits(&b);
 	buf_put_slice(&b, p->value);
-	d = digest_of(buf_slice(&b));
-	for (int i = 0; i < 6; i++)
-		id = id << 8 | d.at[i];
-	return id;
+	return place << PLACE_BITS | bits(&b);
+}
+
+int64_t proposal_place(int64_t id)
+{
+	return id >> PLACE_BITS;
 }
 
 static int one_proposal(sqlite3_stmt *s, void *arg)
@@ -165,19 +177,23 @@ static int one_proposal(sqlite3_stmt *s, void *arg)
 	const struct proposal_call *c = arg;
 	struct proposal p = {
 		.reg = (uint32_t)sqlite3_column_int64(s, 0), .group = (uint32_t)sqlite3_column_int64(s, 1), .key = read_cell(s, 2),
-		.unit = read_unsigned(s, 3), .value = read_blob(s, 4), .text = text_at(s, 5),
+		.unit = read_unsigned(s, 3), .value = read_blob(s, 4), .text = text_at(s, 5), .since_ms = sqlite3_column_int64(s, 6),
 	};
-	const char *reg = text_at(s, 9);
+	const char *reg = text_at(s, 8), *group = text_at(s, 9);
 
-	p.id = proposal_number(reg != NULL ? reg : "", &p);
+	p.id = proposal_number(reg != NULL ? reg : "", group != NULL ? group : "", &p);
 	return c->fn(c->arg, &p);
 }
 
-int report_proposals(struct db *db, int (*fn)(void *arg, const struct proposal *p), void *arg, struct err *err)
+int report_proposals(struct db *db, const char *reg, bool closed, int (*fn)(void *arg, const struct proposal *p), void *arg,
+                     struct err *err)
 {
 	struct proposal_call c = { fn, arg };
+	sqlite3_stmt *s = db_statement(db, closed ? SQL_REPORT_PROPOSALS_CLOSED : SQL_REPORT_PROPOSALS, err);
 
-	return each(db, whole(db, SQL_REPORT_PROPOSALS, err), one_proposal, &c, err);
+	if (s != NULL)
+		bind_text(s, 1, reg);
+	return each(db, s, one_proposal, &c, err);
 }
 
 /* ---- the sync log, policies, units, peers */
@@ -246,6 +262,24 @@ int report_units(struct db *db, int (*fn)(void *arg, uint64_t unit, const char *
 	struct unit_call c = { fn, arg };
 
 	return each(db, whole(db, SQL_REPORT_UNITS, err), one_unit, &c, err);
+}
+
+const char *report_unit_name(struct db *db, uint64_t unit, struct arena *a)
+{
+	static const enum statement_id lists[] = { SQL_UNIT_KNOWN, SQL_PEER_NAME };
+	const char *name = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && name == NULL; i++) {
+		sqlite3_stmt *s = db_statement(db, lists[i], NULL);
+
+		if (s == NULL)
+			continue;
+		bind_u64(s, 1, unit);
+		if (db_step(db, s, NULL) > 0 && text_at(s, 0) != NULL && *text_at(s, 0) != '\0')
+			name = arena_text(a, slice_of(text_at(s, 0)));
+		sqlite3_reset(s);
+	}
+	return name != NULL ? name : "";
 }
 
 struct peer_call {

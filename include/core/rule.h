@@ -22,6 +22,7 @@ struct value {
 	uint32_t ncells;                 /* of the group's columns, in the group's order; absent ones are not written */
 	const struct cell *cells;
 	const bool *present;             /* NULL = all ncells present; group row has no cells */
+	int64_t since_ms;                /* when it came to this node; for showing only, part of nothing */
 };
 
 struct slot {                            /* a proposal of one author (and, in group row, life) */

@@ -49,6 +49,7 @@ struct merging {
 	const struct touched *waiting;   /* rows that an earlier pass found breaking a foreign key: straight to quarantine */
 	bool table_stands;               /* own writes of the application: the table says so already */
 	bool walk;                       /* sealing rows that no trigger named */
+	bool open_records;               /* records are open: what comes to stand may end them (engine/closing.c) */
 	bool retrying;                   /* what the table refuses again stays in quarantine as it is */
 	struct mark batch;               /* sealing: one mark for the slice; tick 0 = not minted yet */
 	uint32_t late;                   /* CHANGE_LATE for what an audit found */
@@ -91,6 +92,18 @@ struct value *merging_value(struct merging *m, const struct merging_row *row, co
                             struct ident life, enum kind kind, bool acting, struct mark own, struct err *err);
 int merging_record(struct merging *m, const struct merging_row *row, const struct value *lost, const struct value *kept,
                    const char *kind, int rule, const char *why, const char *say, struct err *err);
+/* The group's defaults, ret_n of them: what stands where nobody has decided. */
+const struct cell *merging_defaults(struct merging *m, uint32_t group, uint32_t *ret_n);
+
+/* ---- engine/closing.c: records that end by themselves */
+/* v has come to stand in the row: records of the same group end as `resolved` where the decision held carries the loser's
+ * value, as `replaced` where v is a later value of the loser's author, or decides on one. */
+int closing_value(struct merging *m, struct merging_row *row, const struct value *v, struct err *err);
+/* Two values of one group that say the same (of what both say) never make a conflict. */
+bool closing_same(const struct value *a, const struct value *b);
+/* Why a value was refused, for people, where no rule has a sentence of its own; in the arena of the row. */
+const char *closing_sentence(struct merging *m, const struct merging_row *row, enum why why);
+
 /* Rows that wait in quarantine are tried again, at most `most`. */
 int merge_retry(struct engine *e, uint32_t most, struct err *err);
 

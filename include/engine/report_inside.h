@@ -59,6 +59,7 @@ json_t *json_count(uint64_t n);
 json_t *json_words(const char *text);            /* null for NULL */
 json_t *json_cell(struct cell c);
 json_t *json_who(uint64_t unit);                 /* {unit, level} */
+json_t *json_named(struct report *r, uint64_t unit);     /* {unit, level, name}; "" where nobody has named it */
 json_t *json_ident(struct ident i);              /* {level, unit, epoch, tick}; null where none */
 /* A policy list by its hash: [{issuer, version}]; its bare number as text where it is not known here. */
 json_t *json_list(struct report *r, uint64_t hash);

@@ -10,7 +10,7 @@ struct record {
 	struct cell key;
 	struct ident lost;               /* the losing write */
 	uint64_t unit;                   /* the row's unit as held where it was decided */
-	const char *kind;                /* "superseded", "refused", "edited-while-deleted", "key-clash", "read-only" */
+	const char *kind;                /* conflicts: "superseded", "edited-while-deleted"; returns: "refused", "rejected", "read-only" */
 	const char *why, *say;           /* rule's word; sentence, or NULL */
 	int rule;
 	uint64_t decider;                /* unit that decided */
@@ -19,7 +19,7 @@ struct record {
 	struct slice kept, lost_value, base;     /* value_store; empty = none */
 	const char *kept_text, *lost_text, *base_text;
 	bool vouched;
-	const char *state, *note, *actor;
+	const char *state, *note, *actor;        /* "open", "closed" by a person, "resolved", "replaced" */
 };
 /* One a losing value; an older record from a lower decider, or an open one of an earlier value of the same author,
  * gives way.  *ret_id 0 where the one that stands stays. */
@@ -32,8 +32,10 @@ struct record_counts {
 	uint64_t quarantine, conflicts, proposals, returns, issues;      /* what is open */
 };
 int record_counts(struct db *db, struct record_counts *ret, struct err *err);
-/* Open records of the row whose loser's value is now held (kept) close by themselves. */
-int record_resolved(struct db *db, const char *reg, struct cell key, const char *group, struct ident held, struct err *err);
+bool record_any_open(struct db *db);
+/* Hands the open records of a row's group to fn, which says the state that ends one, or NULL: it stays open. */
+int record_settle(struct db *db, const char *reg, struct cell key, const char *group,
+                  const char *(*fn)(void *arg, struct ident lost, struct slice lost_value), void *arg, struct err *err);
 
 int quarantine_put(struct db *db, const struct reg *r, struct cell key, bool alive, struct slice value, const char *why,
                    int64_t at_ms, struct err *err);

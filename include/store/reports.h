@@ -39,7 +39,8 @@ struct waiting_row {                     /* of the quarantine; id 0: too large t
 };
 int report_quarantine(struct db *db, int (*fn)(void *arg, const struct waiting_row *w), void *arg, struct err *err);
 
-/* An open proposal; it has no number of its own, so people name it by one made of what it is. */
+/* A proposal.  It has no number of its own: people name it by one made of what it is, which is the same on every node
+ * of the path.  Another value in its place has another number of the same place (proposal_place). */
 struct proposal {
 	int64_t id;
 	uint32_t reg, group;             /* numbers */
@@ -47,8 +48,12 @@ struct proposal {
 	uint64_t unit;                   /* author */
 	struct slice value;              /* value_store */
 	const char *text;
+	int64_t since_ms;                /* when it came here; 0 = not known */
 };
-int report_proposals(struct db *db, int (*fn)(void *arg, const struct proposal *p), void *arg, struct err *err);
+/* Open ones, or (closed) those that are decided; reg NULL = of all registers. */
+int report_proposals(struct db *db, const char *reg, bool closed, int (*fn)(void *arg, const struct proposal *p), void *arg,
+                     struct err *err);
+int64_t proposal_place(int64_t id);      /* register, key, group and author of what the number names */
 
 struct event_row {
 	int64_t id, at_ms;
@@ -67,6 +72,8 @@ struct policy_row {
 int report_policies(struct db *db, int (*fn)(void *arg, const struct policy_row *p), void *arg, struct err *err);
 
 int report_units(struct db *db, int (*fn)(void *arg, uint64_t unit, const char *name), void *arg, struct err *err);
+/* Of the unit list, else of the enrolled; "" where nobody has named it.  Copied into the arena. */
+const char *report_unit_name(struct db *db, uint64_t unit, struct arena *a);
 
 struct peer_row {
 	uint64_t unit;

@@ -10,9 +10,9 @@
 	X(SET_BY_ID, "SELECT body FROM terrace_version WHERE id = ?1") \
 	X(SET_BY_BODY, "SELECT id FROM terrace_version WHERE body = ?1") \
 	X(SET_ADD, "INSERT INTO terrace_version(body) VALUES(?1)") \
-	X(ASIDE_LOAD, "SELECT life_unit, life_tick, life_epoch, grp, slot, value FROM terrace_aside WHERE register = ?1 AND key = ?2") \
+	X(ASIDE_LOAD, "SELECT life_unit, life_tick, life_epoch, grp, slot, value, since FROM terrace_aside WHERE register = ?1 AND key = ?2") \
 	X(ASIDE_CLEAR, "DELETE FROM terrace_aside WHERE register = ?1 AND key = ?2") \
-	X(ASIDE_ADD, "INSERT INTO terrace_aside(register, key, life_unit, life_tick, life_epoch, grp, slot, value, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)") \
+	X(ASIDE_ADD, "INSERT INTO terrace_aside(register, key, life_unit, life_tick, life_epoch, grp, slot, value, text, since, open) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)") \
 	X(DIGEST_GET, "SELECT unit, sum, rows, pending FROM terrace_digest WHERE register = ?1") \
 	X(DIGEST_ONE, "SELECT sum, rows, pending FROM terrace_digest WHERE register = ?1 AND unit = ?2") \
 	X(DIGEST_PUT, "INSERT OR REPLACE INTO terrace_digest(register, unit, sum, rows, pending) VALUES(?1, ?2, ?3, ?4, ?5)") \
@@ -29,6 +29,7 @@
 	X(UNIT_KNOWN, "SELECT name FROM terrace_unit WHERE code = ?1") \
 	X(UNIT_ANY, "SELECT 1 FROM terrace_unit LIMIT 1") \
 	X(SEALED_WAITS, "SELECT 1 FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled AND s.tick <= ?2 LIMIT 1") \
+	X(PEER_NAME, "SELECT name FROM terrace_peer WHERE unit = ?1") \
 	X(SCHEMA_VERSION, "PRAGMA schema_version") \
 	X(DATA_VERSION, "PRAGMA data_version") \
 	X(SEAL_CURSOR, "SELECT register, key, started, why FROM terrace_seal_cursor LIMIT 1") \
@@ -181,7 +182,9 @@
 	X(RECORD_EARLIER, "DELETE FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND (lost_tick < ?5 OR lost_tick = ?5 AND lost_epoch < ?6) AND state = 'open'") \
 	X(RECORD_ADD, "INSERT INTO terrace_record(id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26) ON CONFLICT(id) DO UPDATE SET unit = ?8, kind = ?9, why = ?10, rule = ?11, decider = ?12, policy = ?13, at = ?14, tree_time = ?15, kept = ?16, lost = ?17, base = ?18, kept_text = ?19, lost_text = ?20, base_text = ?21, say = ?22, vouched = ?23") \
 	X(RECORD_GET, "SELECT id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor FROM terrace_record WHERE id = ?1") \
-	X(RECORD_RESOLVED, "UPDATE terrace_record SET state = 'resolved' WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND lost_tick = ?5 AND lost_epoch = ?6 AND state = 'open'") \
+	X(RECORD_ANY_OPEN, "SELECT 1 FROM terrace_record WHERE state = 'open' LIMIT 1") \
+	X(RECORD_OPEN_OF, "SELECT id, lost_unit, lost_tick, lost_epoch, lost FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND state = 'open'") \
+	X(RECORD_END, "UPDATE terrace_record SET state = ?2 WHERE id = ?1 AND state = 'open'") \
 	X(QUARANTINE_PUT, "INSERT INTO terrace_quarantine(register, key, alive, value, why, since, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT(register, key) DO UPDATE SET alive = ?3, value = ?4, why = ?5, tries = tries + 1") \
 	X(QUARANTINE_GET, "SELECT alive, value FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
 	X(QUARANTINE_DROP, "DELETE FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
@@ -192,13 +195,14 @@
 	X(ISSUE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = ?1 AND register IS ?2 AND key IS ?3 AND state = 'open'") \
 	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \
-	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE slot <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
+	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE open <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
 	/* (end of records) */ \
 	/* reports */ \
 	X(REPORT_RECORDS, "SELECT id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor FROM terrace_record WHERE (?1 = 0 OR id = ?1) AND (?2 IS NULL OR register = ?2 COLLATE NOCASE) AND (?3 IS NULL OR key = ?3) AND (?4 IS NULL OR grp = ?4) AND (?5 = 0 OR unit BETWEEN ?5 AND ?6 OR lost_unit BETWEEN ?5 AND ?6) AND at >= ?7 AND (?8 <> 0 OR state = 'open') AND (?9 = 0 OR (?9 = 1) = (kind IN ('superseded', 'edited-while-deleted'))) ORDER BY at, id") \
 	X(REPORT_ISSUES, "SELECT id, since, kind, register, text, state, note, actor, key, unit FROM terrace_issue WHERE (?1 = 0 OR id = ?1) AND (?2 IS NULL OR register = ?2 COLLATE NOCASE) AND (?3 IS NULL OR key = ?3) AND (?5 = 0 OR unit BETWEEN ?5 AND ?6) AND since >= ?7 AND (?8 <> 0 OR state = 'open') ORDER BY id") \
 	X(REPORT_QUARANTINE, "SELECT id, since, tries, register, key, alive, why FROM terrace_quarantine WHERE ?1 = 0 UNION ALL SELECT 0, i.since, 0, r.number, i.key, 1, 'too-large: ' || i.text FROM terrace_issue i JOIN terrace_register r ON r.name = i.register WHERE i.kind = 'too-large' AND i.state = 'open' AND ?1 = 0 ORDER BY id") \
-	X(REPORT_PROPOSALS, "SELECT a.register, a.grp, a.key, a.slot, a.value, a.text, a.life_unit, a.life_tick, a.life_epoch, r.name FROM terrace_aside a JOIN terrace_register r ON r.number = a.register WHERE a.slot <> ?1 ORDER BY a.register, a.key, a.grp, a.slot") \
+	X(REPORT_PROPOSALS, "SELECT a.register, a.grp, a.key, a.slot, a.value, a.text, a.since, a.open, r.name, coalesce(g.name, 'row') FROM terrace_aside a JOIN terrace_register r ON r.number = a.register LEFT JOIN terrace_group g ON g.register = a.register AND g.number = a.grp WHERE a.open <> 0 AND (?1 IS NULL OR r.name = ?1 COLLATE NOCASE) ORDER BY a.register, a.key, a.grp, a.slot") \
+	X(REPORT_PROPOSALS_CLOSED, "SELECT a.register, a.grp, a.key, a.slot, a.value, a.text, a.since, a.open, r.name, coalesce(g.name, 'row') FROM terrace_aside a JOIN terrace_register r ON r.number = a.register LEFT JOIN terrace_group g ON g.register = a.register AND g.number = a.grp WHERE a.slot <> 0 AND a.open = 0 AND (?1 IS NULL OR r.name = ?1 COLLATE NOCASE) ORDER BY a.register, a.key, a.grp, a.slot") \
 	X(REPORT_EVENTS, "SELECT id, at, kind, segment, text, level, peer FROM terrace_event WHERE (?5 = 0 OR peer BETWEEN ?5 AND ?6) AND at >= ?7 AND (?10 IS NULL OR kind = ?10) ORDER BY id") \
 	X(REPORT_POLICIES, "SELECT issuer, version, state, note, at FROM terrace_policy WHERE ?1 = 0 ORDER BY issuer, version") \
 	X(REPORT_UNITS, "SELECT code, name FROM terrace_unit WHERE ?1 = 0 ORDER BY code") \

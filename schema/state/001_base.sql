@@ -18,10 +18,12 @@ CREATE TABLE terrace_displaced(register INTEGER NOT NULL, key NOT NULL, number I
 -- state: one table terrace_s<register> a register (store/capture.c makes it), and what stands beside it
 CREATE TABLE terrace_version(id INTEGER PRIMARY KEY, body BLOB NOT NULL UNIQUE);
 -- values that do not stand in the register's table: proposals (slot = author), groups of other lives and of dead
--- rows (slot = 0), known lives (grp = -1)
+-- rows (slot = 0), known lives (grp = -1); since: when a proposal came here (ms); open: 1 = it waits for a decision
 CREATE TABLE terrace_aside(register INTEGER NOT NULL, key NOT NULL, life_unit INTEGER NOT NULL,
   life_tick INTEGER NOT NULL, life_epoch INTEGER NOT NULL, grp INTEGER NOT NULL, slot INTEGER NOT NULL,
-  value BLOB, text TEXT, PRIMARY KEY(register, key, life_unit, life_tick, life_epoch, grp, slot)) WITHOUT ROWID;
+  value BLOB, text TEXT, since INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(register, key, life_unit, life_tick, life_epoch, grp, slot)) WITHOUT ROWID;
+CREATE INDEX terrace_aside_open ON terrace_aside(register, key) WHERE open <> 0;
 CREATE TABLE terrace_overflow(register INTEGER NOT NULL, key NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL, cell BLOB,
   PRIMARY KEY(register, key, grp, name)) WITHOUT ROWID;
 CREATE TABLE terrace_quarantine(id INTEGER PRIMARY KEY, register INTEGER NOT NULL, key NOT NULL, alive INTEGER NOT NULL,
@@ -97,6 +99,7 @@ CREATE TABLE terrace_record(id INTEGER PRIMARY KEY, register TEXT NOT NULL, key 
   at INTEGER NOT NULL, tree_time INTEGER NOT NULL, kept BLOB, lost BLOB, base BLOB, kept_text TEXT, lost_text TEXT,
   base_text TEXT, say TEXT, vouched INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'open', note TEXT, actor TEXT,
   UNIQUE(register, key, grp, lost_unit, lost_tick, lost_epoch));
+CREATE INDEX terrace_record_open ON terrace_record(register, key, grp) WHERE state = 'open';
 CREATE TABLE terrace_issue(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, register TEXT, key, unit INTEGER, text TEXT NOT NULL,
   since INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open', note TEXT, actor TEXT, UNIQUE(kind, register, key));
 CREATE TABLE terrace_event(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, level INTEGER NOT NULL,

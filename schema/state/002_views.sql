@@ -14,10 +14,11 @@ CREATE VIEW terrace_returns AS
 
 CREATE VIEW terrace_proposals AS
   SELECT r.name AS register, a.key AS key, coalesce(g.name, 'row') AS group_name, printf('%012d', a.slot) AS unit,
-    a.text AS proposed
+    a.text AS proposed,
+    CASE WHEN a.since > 0 THEN strftime('%Y-%m-%dT%H:%M:%SZ', a.since / 1000, 'unixepoch') END AS since
   FROM terrace_aside a JOIN terrace_register r ON r.number = a.register
     LEFT JOIN terrace_group g ON g.register = a.register AND g.number = a.grp
-  WHERE a.slot <> 0;
+  WHERE a.open <> 0;
 
 CREATE VIEW terrace_units AS
   SELECT printf('%012d', code) AS unit, name,
@@ -42,7 +43,7 @@ CREATE VIEW terrace_status AS
     (SELECT count(*) FROM terrace_quarantine) AS quarantine,
     (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted'))
       AS conflicts_open,
-    (SELECT count(*) FROM terrace_aside WHERE slot <> 0) AS proposals_open,
+    (SELECT count(*) FROM terrace_aside WHERE open <> 0) AS proposals_open,
     (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted'))
       AS returns_open,
     (SELECT count(*) FROM terrace_issue WHERE state = 'open') AS issues_open;

@@ -131,8 +131,15 @@ static void test_form(void **state)
 	assert_int_equal(record_decode(buf_slice(&b), &a, &got, &e), ERR_FORMAT);
 }
 
+static const char *resolved(void *arg, struct ident held, struct slice value)
+{
+	assert_string_equal(value.n == 4 ? "lost" : "", "lost");
+	return ident_equal(*(const struct ident *)arg, held) ? "resolved" : NULL;
+}
+
 static void test_resolved(void **state)
 {
+	struct ident other = { VILLAGE, { 29, 9 } };
 	_cleanup_(arena_release) struct arena a = { 0 };
 	struct record r = lost(30, TOWN, "H-4");
 	struct record_counts counts;
@@ -142,9 +149,10 @@ static void test_resolved(void **state)
 	OK(record_put(db, &r, &id, &e));
 	OK(record_counts(db, &counts, &e));
 	assert_true(counts.conflicts > 0);
-	OK(record_resolved(db, "household", r.key, "decision", (struct ident){ VILLAGE, { 29, 9 } }, &e));
+	OK(record_settle(db, "household", r.key, "decision", resolved, &other, &e));
 	assert_string_equal(held(id, &a).state, "open");
-	OK(record_resolved(db, "household", r.key, "decision", r.lost, &e));
+	assert_true(record_any_open(db));
+	OK(record_settle(db, "household", r.key, "decision", resolved, &r.lost, &e));
 	assert_string_equal(held(id, &a).state, "resolved");
 }
 

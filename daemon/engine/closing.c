@@ -1,0 +1,95 @@
+/* Closing: conflicts and returns that end by themselves, and the sentence of one that opens (authority.md, What follows
+ * each verdict). */
+#include "engine/merge.h"
+
+#include "base/text.h"
+
+bool closing_same(const struct value *a, const struct value *b)
+{
+	if (a->group == GROUP_ROW)
+		return a->alive == b->alive && a->row_unit == b->row_unit && ident_equal(a->life, b->life);
+	if (a->cells == NULL || b->cells == NULL || !ident_equal(a->life, b->life))
+		return false;
+	for (uint32_t i = 0; i < a->ncells || i < b->ncells; i++) {
+		bool x = i < a->ncells && (a->present == NULL || a->present[i]);
+		bool y = i < b->ncells && (b->present == NULL || b->present[i]);
+
+		if (x && y && !cell_equal(a->cells[i], b->cells[i]))
+			return false;
+		if (x != y && a->whole && b->whole)
+			return false;
+	}
+	return true;
+}
+
+struct closing {
+	struct merging *m;
+	const struct value *v, *held;    /* what came to stand; the decision held, or NULL */
+};
+
+static bool later(struct ident a, struct ident b)
+{
+	return a.unit == b.unit && mark_compare(a.mark, b.mark) > 0;
+}
+
+static const char *ends(void *arg, struct ident lost, struct slice lost_value)
+{
+	const struct closing *c = arg;
+	struct value value = {.group = c->v->group};
+
+	if (c->held != NULL && ident_equal(version_ident(c->held->v), lost))
+		return "resolved";
+	if (c->held != NULL && lost_value.n > 0 && value_load(lost_value, c->m->reg, &c->m->row, &value, NULL) == 0 &&
+	    closing_same(&value, c->held))
+		return "resolved";
+	/* Its author has written since, or his later proposal was decided. */
+	return later(version_ident(c->v->v), lost) || (c->v->v->kind == DECISION && later(c->v->v->base, lost)) ? "replaced" : NULL;
+}
+
+static int group_ends(struct merging *m, struct merging_row *row, const struct value *v, const struct value *held,
+                      struct err *err)
+{
+	struct closing c = {m, v, held};
+
+	return record_settle(m->e->db, m->reg->name, row->held.key_cell,
+	                     v->group == GROUP_ROW ? "row" : m->reg->groups[v->group]->name, ends, &c, err);
+}
+
+/* What merges into a life that has ended comes to stand nowhere; where that life returns, its groups do. */
+int closing_value(struct merging *m, struct merging_row *row, const struct value *v, struct err *err)
+{
+	const struct value *d = row->held.row->row.decision;
+	const struct life_state *l = row_current(row->held.row);
+	const struct group_state *g = row_group(row->held.row, v->group, v->life);
+	bool lives = d != NULL && d->alive && l != NULL && unit_contains(m->e->unit, d->row_unit);
+	int rc;
+
+	if (v->group != GROUP_ROW && (!lives || !ident_equal(v->life, d->life) || m->reg->groups[v->group] == NULL))
+		return 0;
+	rc = group_ends(m, row, v, g != NULL && v->v->kind == DECISION ? g->decision : NULL, err);
+	for (uint32_t i = 1; rc == 0 && v->group == GROUP_ROW && v == d && lives && i < row->held.row->ngroups; i++)
+		if (l->groups[i].decision != NULL && m->reg->groups[i] != NULL)
+			rc = group_ends(m, row, l->groups[i].decision, l->groups[i].decision, err);
+	return rc;
+}
+
+const char *closing_sentence(struct merging *m, const struct merging_row *row, enum why why)
+{
+	const struct value *d = row->held.row->row.decision;
+	_cleanup_(buf_release) struct buf b = {0};
+
+	switch (why) {
+	case WHY_MODE:
+		return "本级对该字段组无此权限 / this level has no right to write the group so";
+	case WHY_OLD_POLICY:
+		return "按旧策略填写，请核对后重新填写 / written under an older policy: look at it and write it again";
+	case WHY_KEY_CLASH:
+		buf_printf(&b, "该编号已由单位 %012llu 登记 / the key is held by unit %012llu",
+		           (unsigned long long)(d != NULL ? d->row_unit : UNIT_NONE), (unsigned long long)(d != NULL ? d->row_unit : UNIT_NONE));
+		return arena_text(&m->row, buf_slice(&b));
+	case WHY_FORGED_RULING:
+		return "裁定与上级所存不符 / the ruling asserts what the superior does not hold";
+	default:
+		return NULL;
+	}
+}

@@ -1,0 +1,565 @@
+/* Review: proposals become this level's decisions. */
+#include "engine/review.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "store/reports.h"
+
+struct picked {                          /* one proposal as it was found; all in the order's arena */
+	struct picked *next;
+	int64_t id;
+	struct reg *reg;
+	struct cell key;
+	uint32_t group;
+	uint64_t author;
+	struct slice value;
+};
+
+struct review {
+	struct engine *e;
+	bool accept, all;
+	int64_t ids[256];
+	uint32_t nids;
+	const char *reg, *reason, *actor;
+	uint64_t unit, count;
+	bool has_count, has_sum;
+	int64_t sum;
+
+	struct arena arena;
+	struct picked *picked, **tail;
+	uint32_t npicked;
+	struct merging m;
+	struct ident by;                 /* the last decision */
+	const struct picked *last;       /* the one decided before; a second one of its row needs a mark of its own */
+	int64_t other;                   /* while telling what became of a number */
+	bool decided;
+};
+
+/* ---- who decides */
+
+static enum mode row_mode(const struct reg *r, uint64_t row_unit, bool create, uint64_t node, uint64_t child, bool top,
+                          bool *ret_acting)
+{
+	return mode_at(r, row_unit, GROUP_ROW, create ? RIGHT_CREATE : RIGHT_DELETE, node, child, top, ret_acting);
+}
+
+/* The level that decides next above the author's; without one the lowest that decides at all. */
+static uint64_t owner(const struct reg *r, uint64_t row_unit, const struct value *p, enum right right)
+{
+	uint32_t number = p->group == GROUP_ROW ? 0 : policy_group_number(r->policy, slice_of(r->groups[p->group]->name));
+	enum level author = unit_level(p->v->unit);
+	int best = -1;
+
+	for (int l = PROVINCE; l <= (int)unit_level(row_unit); l++)
+		if ((p->group == GROUP_ROW || number != 0) && policy_mode(r->policy, number, right, (enum level)l) == MODE_OWN &&
+		    (l < (int)author || best < 0 || best >= (int)author))
+			best = l;
+	return best >= 0 ? unit_at(row_unit, (enum level)best) : UNIT_NONE;
+}
+
+struct reviewer review_by(const struct reg *r, uint64_t row_unit, const struct value *p, bool accept, uint64_t node,
+                          uint64_t child, bool top)
+{
+	struct reviewer ret = {.here = false};
+	enum right right = p->group != GROUP_ROW ? RIGHT_GROUP : p->alive ? RIGHT_CREATE : RIGHT_DELETE;
+	uint64_t common = p->group == GROUP_ROW && p->alive ? unit_common(row_unit, p->row_unit) : UNIT_NONE;
+	bool acting = false;
+
+	if (r->policy == NULL || (p->group != GROUP_ROW && (p->group >= r->ngroups || r->groups[p->group] == NULL)))
+		return ret;
+	if (p->group != GROUP_ROW)
+		ret.here = mode_at(r, row_unit, p->group, right, node, child, top, &ret.acting) == MODE_OWN;
+	else
+		ret.here = row_mode(r, row_unit, right == RIGHT_CREATE, node, child, top, &ret.acting) == MODE_OWN;
+	/* To say again that a row stands where it stands either right will do. */
+	if (p->group == GROUP_ROW && !accept && !ret.here) {
+		ret.here = row_mode(r, row_unit, right != RIGHT_CREATE, node, child, top, &acting) == MODE_OWN;
+		ret.acting = acting;
+	}
+	ret.unit = ret.here ? node : owner(r, row_unit, p, right);
+	/* Into another scope: the lowest common ancestor, or whoever stands above it. */
+	if (accept && common != UNIT_NONE && !unit_contains(node, p->row_unit)) {
+		ret.here = false;
+		ret.unit = ret.unit != UNIT_NONE && unit_contains(ret.unit, common) ? ret.unit : common;
+	}
+	return ret;
+}
+
+/* ---- finding */
+
+static bool wanted(const struct review *v, int64_t id)
+{
+	for (uint32_t i = 0; i < v->nids; i++)
+		if (v->ids[i] == id)
+			return true;
+	return v->all;
+}
+
+static int pick(void *arg, const struct proposal *p)
+{
+	struct review *v = arg;
+	struct picked *k;
+
+	if (!wanted(v, p->id))
+		return 0;
+	k = arena_alloc(&v->arena, sizeof *k);
+	if (k == NULL)
+		return 1;
+	*k = (struct picked){
+		.id = p->id, .reg = catalog_number(v->e->catalog, p->reg), .key = cell_copy(&v->arena, p->key), .group = p->group,
+		.author = p->unit, .value = arena_slice(&v->arena, p->value),
+	};
+	*v->tail = k;
+	v->tail = &k->next;
+	return ++v->npicked > REVIEW_MOST || v->arena.failed;
+}
+
+static int same_place(void *arg, const struct proposal *p)
+{
+	struct review *v = arg;
+
+	if (proposal_place(p->id) == proposal_place(v->other)) {
+		v->other = p->id;
+		return 1;
+	}
+	return 0;
+}
+
+static int same_number(void *arg, const struct proposal *p)
+{
+	struct review *v = arg;
+
+	v->decided = v->decided || p->id == v->other;
+	return v->decided;
+}
+
+/* A number that nothing open has: what became of it. */
+static int missing(struct review *v, int64_t id, struct err *err)
+{
+	int rc;
+
+	v->other = id;
+	v->decided = false;
+	rc = report_proposals(v->e->db, NULL, true, same_number, v, err);
+	if (rc == 0)
+		rc = report_proposals(v->e->db, NULL, false, same_place, v, err);
+	if (rc != 0)
+		return rc;
+	if (v->other != id)
+		return err_set(err, ERR_REFUSED, "proposal %lld was replaced by a newer one of the same author, %lld; nothing was decided: "
+		               "look at `proposals show %lld`", (long long)id, (long long)v->other, (long long)v->other);
+	if (v->decided)
+		return err_set(err, ERR_REFUSED, "proposal %lld is not open any more: it was decided, or its author has decided himself; "
+		               "`why` tells the row's story", (long long)id);
+	return err_set(err, ERR_NOT_FOUND, "there is no open proposal %lld at this node; `proposals list` names those that wait",
+	               (long long)id);
+}
+
+static int find(struct review *v, struct err *err)
+{
+	int rc;
+
+	v->tail = &v->picked;
+	rc = report_proposals(v->e->db, v->reg, false, pick, v, err);
+	if (rc != 0)
+		return rc;
+	if (v->arena.failed)
+		return err_set(err, ERR_NOMEM, "deciding on proposals: memory is short");
+	if (v->npicked > REVIEW_MOST)
+		return err_set(err, ERR_LIMIT, "more than %u proposals wait: narrow them with --register and --unit", REVIEW_MOST);
+	for (uint32_t i = 0; i < v->nids; i++) {
+		uint32_t n = 0;
+
+		for (const struct picked *k = v->picked; k != NULL; k = k->next)
+			n += k->id == v->ids[i];
+		if (n == 0)
+			return missing(v, v->ids[i], err);
+		if (n > 1)
+			return err_set(err, ERR_REFUSED, "the number %lld names %u proposals; narrow it with --register", (long long)v->ids[i], n);
+	}
+	return 0;
+}
+
+/* ---- the decision */
+
+static int memory(const struct reg *r, struct err *err)
+{
+	return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+}
+
+/* The proposal's cells; a column that its group has got since is as it stands. */
+static int cells_whole(struct review *v, const struct merging_row *row, const struct value *p, struct value *ret, struct err *err)
+{
+	const struct life_state *l = row_current(row->held.row);
+	const struct value *d = l->groups[p->group].decision;
+	uint32_t n = 0;
+	const struct cell *defaults = merging_defaults(&v->m, p->group, &n);
+	struct cell *cells = arena_array(&v->m.row, n + 1, sizeof *cells);
+
+	if (defaults == NULL || cells == NULL)
+		return memory(v->m.reg, err);
+	for (uint32_t i = 0; i < n; i++) {
+		bool there = i < p->ncells && (p->present == NULL || p->present[i]);
+		bool stands = d != NULL && d->cells != NULL && i < d->ncells && (d->present == NULL || d->present[i]);
+
+		cells[i] = there ? p->cells[i] : stands ? d->cells[i] : defaults[i];
+	}
+	ret->cells = cells;
+	ret->ncells = n;
+	return 0;
+}
+
+/* What stands, or the defaults. */
+static int cells_standing(struct review *v, const struct merging_row *row, const struct value *p, struct value *ret,
+                          struct err *err)
+{
+	const struct value none = {.group = p->group};
+
+	return cells_whole(v, row, &none, ret, err);
+}
+
+/* What the delete has seen of each group (as the seal of a delete says it). */
+static int saw_all(struct review *v, const struct merging_row *row, struct version *version, struct err *err)
+{
+	const struct life_state *l = row_current(row->held.row);
+	struct saw *saw = arena_array(&v->m.row, row->held.row->ngroups, sizeof *saw);
+	uint32_t n = 0;
+
+	if (saw == NULL)
+		return memory(v->m.reg, err);
+	for (uint32_t g = 1; g < row->held.row->ngroups; g++) {
+		if (l->groups[g].decision == NULL || v->m.reg->groups[g] == NULL)
+			continue;
+		saw[n].life = l->life;
+		snprintf(saw[n].group, sizeof saw[n].group, "%s", v->m.reg->groups[g]->name);
+		saw[n++].marks = l->groups[g].decision->v->marks;
+	}
+	version->saw = saw;
+	version->nsaw = n;
+	return 0;
+}
+
+/* This level's decision that takes p into account: it says what p says, or again what stands. */
+static int made(struct review *v, const struct picked *k, const struct merging_row *row, const struct value *p,
+                const struct group_state *g, bool acting, struct value **ret, struct err *err)
+{
+	const struct value *d = row->held.row->row.decision, *h = g->decision;
+	struct marks joined = h != NULL ? marks_join(&h->v->marks, &p->v->marks) : p->v->marks;
+	bool fresh = v->last == NULL || (v->last->reg == k->reg && cell_equal(v->last->key, k->key));
+	struct version *version;
+	struct value *value;
+	int rc = fresh ? mint_mark(v->e, NULL, &v->m.batch, err) : 0;
+
+	if (rc != 0)
+		return rc;
+	v->last = k;
+	value = merging_value(&v->m, row, p, p->group, d->life, DECISION, acting, v->m.batch, err);
+	if (value == NULL)
+		return ERR_NOMEM;
+	version = (struct version *)(uintptr_t)value->v;
+	version->marks = marks_raised(&joined, v->e->level, v->m.batch);
+	version->actor = slice_of(v->actor);
+	v->by = version_ident(version);
+	*ret = value;
+	if (p->group != GROUP_ROW)
+		return v->accept ? cells_whole(v, row, p, value, err) : cells_standing(v, row, p, value, err);
+	value->alive = v->accept ? p->alive : d->alive;
+	value->row_unit = v->accept && p->alive ? p->row_unit : d->row_unit;
+	return value->alive ? 0 : saw_all(v, row, version, err);
+}
+
+static int may(const struct review *v, const struct picked *k, uint64_t row_unit, const struct value *p, bool *ret_acting,
+               struct err *err)
+{
+	struct engine *e = v->e;
+	struct reviewer by = review_by(k->reg, row_unit, p, v->accept, e->unit, child_towards(e, row_unit), e->parent == UNIT_NONE);
+	const char *group = p->group == GROUP_ROW ? "row" : k->reg->groups[p->group]->name;
+
+	*ret_acting = by.acting;
+	if (by.here)
+		return 0;
+	if (by.unit == UNIT_NONE)
+		return err_set(err, ERR_REFUSED, "proposal %lld: no level decides group %s of register %s by the policy in force here",
+		               (long long)k->id, group, k->reg->name);
+	return err_set(err, ERR_REFUSED, "proposal %lld: group %s of register %s is decided by %s %012llu (or who acts for it), not at this "
+	               "level / 由%s决定，本级不能审批", (long long)k->id, group, k->reg->name, level_name(unit_level(by.unit)),
+	               (unsigned long long)by.unit, level_name_zh(unit_level(by.unit)));
+}
+
+/* The proposal in the row as it is held now; NULL where it is no longer what was picked. */
+static const struct value *in_row(struct review *v, const struct merging_row *row, const struct picked *k,
+                                  const struct group_state **ret_group)
+{
+	const struct value *d = row->held.row->row.decision;
+	struct value was = {.group = k->group};
+	const struct group_state *g;
+	const struct slot *slot;
+
+	if (d == NULL || !row->stood || value_load(k->value, k->reg, &v->m.row, &was, NULL) != 0 || !ident_equal(was.life, d->life))
+		return NULL;
+	*ret_group = g = row_group(row->held.row, k->group, d->life);
+	slot = g != NULL ? group_slot(g, &was) : NULL;
+	if (slot == NULL || !ident_equal(version_ident(slot->value->v), version_ident(was.v)) || !value_open(slot->value, g))
+		return NULL;
+	return slot->value;
+}
+
+/* Two authors propose otherwise for one group: which of them a person has to say. */
+static bool rivals(const struct group_state *g, const struct value *p)
+{
+	uint32_t n = 0;
+
+	for (const struct slot *s = g->proposals; s != NULL; s = s->next)
+		n += value_open(s->value, g) && ident_equal(s->value->life, p->life);
+	return n > 1;
+}
+
+static int apply(struct review *v, struct merging_row *row, const struct value *p, const struct value *decision, struct err *err)
+{
+	bool lagged = (row->held.flags & STATE_QUARANTINE) != 0;
+	int rc = merging_own(&v->m, row, decision, NULL, err);
+
+	if (rc == 0 && !v->accept)
+		rc = merging_record(&v->m, row, p, decision, "rejected", 4, "rejected", v->reason, err);
+	v->m.retrying = !lagged;                 /* a person hears at once what the table does not take */
+	if (rc == 0)
+		rc = merging_end_row(&v->m, row, err);
+	state_trim(v->e->state);
+	return rc;
+}
+
+static int decide(struct review *v, const struct picked *k, bool *ret_passed, struct err *err)
+{
+	const struct group_state *g = NULL;
+	struct merging_row row;
+	const struct value *p;
+	struct value *decision;
+	struct key key;
+	bool acting;
+	int rc;
+
+	*ret_passed = false;
+	if (k->reg == NULL || k->reg->policy == NULL)
+		return err_set(err, ERR_REFUSED, "proposal %lld: its register is in no policy in force here", (long long)k->id);
+	arena_reset(&v->m.row);
+	rc = key_from_column(k->key, k->reg->nkey, &v->m.pass, &key, err);
+	if (rc == 0)
+		rc = merging_load(&v->m, k->reg, key, &row, err);
+	if (rc != 0)
+		return rc;
+	if (v->all && v->unit != UNIT_NONE && !unit_contains(v->unit, row.unit)) {
+		*ret_passed = true;
+		return 0;
+	}
+	p = in_row(v, &row, k, &g);
+	if (p == NULL)
+		return err_set(err, ERR_REFUSED, "proposal %lld changed meanwhile; nothing was decided: look at the list again",
+		               (long long)k->id);
+	rc = may(v, k, row.unit, p, &acting, v->all ? NULL : err);
+	if (rc == ERR_REFUSED && v->all) {       /* open here, decided elsewhere */
+		*ret_passed = true;
+		return 0;
+	}
+	if (rc == 0 && v->all && v->accept && rivals(g, p))
+		rc = err_set(err, ERR_REFUSED, "proposal %lld is not the only one for its group; decide such ones by their numbers first",
+		             (long long)k->id);
+	if (rc == 0)
+		rc = made(v, k, &row, p, g, acting, &decision, err);
+	return rc == 0 ? apply(v, &row, p, decision, err) : rc;
+}
+
+/* Foreign keys of all rows touched, when all is decided. */
+static int keys_hold(struct review *v, struct err *err)
+{
+	int rc = 0;
+
+	for (const struct touched *t = v->m.touched; t != NULL && rc == 0; t = t->next)
+		rc = table_keys(v->e->table, t->reg, t->key, t->deleted, err);
+	return rc;
+}
+
+static int confirmed(const struct review *v, uint64_t n, int64_t sum, struct err *err)
+{
+	if (v->all && v->has_count && n != v->count)
+		return err_set(err, ERR_REFUSED, "%llu proposals would be decided, %llu were confirmed; nothing was decided: look at the "
+		               "list again", (unsigned long long)n, (unsigned long long)v->count);
+	if (v->all && v->has_sum && sum != v->sum)
+		return err_set(err, ERR_REFUSED, "the queue changed since it was shown; nothing was decided: look at the list again");
+	return n > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "no proposal waits here for this level; `proposals list` shows all");
+}
+
+static int decide_all(struct review *v, uint64_t *ret_n, struct err *err)
+{
+	static const struct arrival self;
+	struct counts counts = {0};
+	int64_t sum = 0;
+	int rc = 0;
+
+	merging_begin(&v->m, v->e, &self, &counts);
+	for (const struct picked *k = v->picked; k != NULL && rc == 0; k = k->next) {
+		bool passed = false;
+
+		rc = decide(v, k, &passed, err);
+		if (rc == 0 && !passed) {
+			sum = review_sum(sum, k->id);
+			++*ret_n;
+		}
+		if (rc == 0 && atomic_load(&v->e->stopping))
+			rc = err_set(err, ERR_STOPPING, "stopping");
+	}
+	if (rc == 0)
+		rc = confirmed(v, *ret_n, sum, err);
+	if (rc == 0)
+		rc = keys_hold(v, err);
+	if (rc == 0)
+		rc = merging_end(&v->m, err);
+	merging_release(&v->m);
+	return rc;
+}
+
+/* ---- the words */
+
+static int number_of(const char *text, int64_t *ret, struct err *err)
+{
+	uint64_t id;
+
+	if (text_number(text, 1, INT64_MAX, &id) != 0)
+		return err_set(err, ERR_USAGE, "%s is not a number from the list", text);
+	*ret = (int64_t)id;
+	return 0;
+}
+
+static int option(struct review *v, const char *name, const char *value, struct err *err)
+{
+	uint64_t n;
+
+	if (strcmp(name, "--register") == 0) {
+		v->reg = value;
+		return 0;
+	}
+	if (strcmp(name, "--unit") == 0)
+		return unit_parse(slice_of(value), &v->unit, err);
+	if (strcmp(name, "--reason") == 0) {
+		v->reason = value;
+		return 0;
+	}
+	if (text_number(value, 0, INT64_MAX, &n) != 0)
+		return err_set(err, ERR_USAGE, "%s %s: not a number", name, value);
+	if (strcmp(name, "--count") == 0) {
+		v->count = n;
+		v->has_count = true;
+		return 0;
+	}
+	if (strcmp(name, "--sum") != 0)
+		return err_set(err, ERR_USAGE, "%s: no such option", name);
+	v->sum = (int64_t)n;
+	v->has_sum = true;
+	return 0;
+}
+
+static int add_id(struct review *v, const char *text, struct err *err)
+{
+	int64_t id = 0;
+	int rc = number_of(text, &id, err);
+
+	for (uint32_t i = 0; rc == 0 && i < v->nids; i++)
+		if (v->ids[i] == id)
+			return err_set(err, ERR_USAGE, "%s stands twice", text);
+	if (rc == 0 && v->nids == ARRAY_SIZE(v->ids))
+		return err_set(err, ERR_LIMIT, "at most %zu numbers in one command; --all takes more", ARRAY_SIZE(v->ids));
+	if (rc == 0)
+		v->ids[v->nids++] = id;
+	return rc;
+}
+
+static bool blank(const char *text)
+{
+	return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
+}
+
+static int words_read(struct review *v, const char *const *words, uint32_t n, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		if (strcmp(words[i], "--all") == 0)
+			v->all = true;
+		else if (words[i][0] != '-')
+			rc = add_id(v, words[i], err);
+		else if (i + 1 == n)
+			rc = err_set(err, ERR_USAGE, "%s: its value is missing", words[i]);
+		else {
+			rc = option(v, words[i], words[i + 1], err);
+			i++;
+		}
+	}
+	if (rc != 0)
+		return rc;
+	if (v->all == (v->nids > 0))
+		return err_set(err, ERR_USAGE, "name the proposals by their numbers, or say --all");
+	if (v->all && !v->has_count)
+		return err_set(err, ERR_REFUSED, "--all needs --count, the number of proposals that are to be decided");
+	if (!v->all && v->has_count && v->count != v->nids)
+		return err_set(err, ERR_REFUSED, "%u numbers are named, %llu were confirmed; nothing was decided", v->nids,
+		               (unsigned long long)v->count);
+	if (!v->accept && blank(v->reason))
+		return err_set(err, ERR_REFUSED, "a rejection needs a reason, which its author will read: --reason TEXT / 退回须写明原因");
+	if (!v->accept && (strlen(v->reason) > REVIEW_REASON || !utf8_valid(slice_of(v->reason))))
+		return err_set(err, ERR_REFUSED, "the reason is not UTF-8 text of at most %u bytes", REVIEW_REASON);
+	if (v->accept && v->reason != NULL)
+		return err_set(err, ERR_USAGE, "--reason belongs to reject");
+	if (v->reg != NULL && catalog_register(v->e->catalog, slice_of(v->reg)) == NULL)
+		return err_set(err, ERR_NOT_FOUND, "%s is no register of the policies in force here", v->reg);
+	return 0;
+}
+
+static int run(struct review *v, uint64_t *ret_n, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	int rc = engine_begin(v->e, err);
+
+	guard = v->e;
+	if (rc == 0)
+		rc = seal_empty(v->e, err);
+	if (rc == 0)
+		rc = find(v, err);
+	if (rc == 0)
+		rc = decide_all(v, ret_n, err);
+	if (rc == 0)
+		rc = engine_commit(v->e, err);
+	return rc;
+}
+
+int review_command(struct engine *e, bool accept, const char *const *words, uint32_t n, const char *actor, json_t **ret,
+                   struct err *err)
+{
+	struct review *v = calloc(1, sizeof *v);
+	char unit[UNIT_TEXT_SIZE];
+	uint64_t count = 0;
+	int rc;
+
+	if (v == NULL)
+		return err_set(err, ERR_NOMEM, "deciding on proposals: memory is short");
+	v->e = e;
+	v->accept = accept;
+	v->actor = actor;
+	rc = words_read(v, words, n, err);
+	if (rc == 0)
+		rc = run(v, &count, err);
+	if (rc == 0) {
+		event(e, LOG_LEVEL_NOTICE, "review", UNIT_NONE, NULL, "%llu proposal%s %s by %s", (unsigned long long)count,
+		      count == 1 ? "" : "s", accept ? "accepted" : "rejected", actor);
+		*ret = json_pack("{s:I, s:s, s:{s:s, s:s, s:I, s:I}}", "count", (json_int_t)count, "actor", actor, "by", "level",
+		                 level_name(e->level), "unit", unit_text(v->by.unit, unit), "epoch", (json_int_t)v->by.mark.epoch,
+		                 "tick", (json_int_t)v->by.mark.tick);
+		if (v->nids == 1)
+			json_object_set_new(*ret, "id", json_integer(v->ids[0]));
+	}
+	arena_release(&v->arena);
+	free(v);
+	return rc;
+}
