@@ -2,6 +2,7 @@
  * each verdict). */
 #include "engine/merge.h"
 
+#include "base/log.h"
 #include "base/text.h"
 
 bool closing_same(const struct value *a, const struct value *b)
@@ -70,6 +71,30 @@ int closing_value(struct merging *m, struct merging_row *row, const struct value
 	for (uint32_t i = 1; rc == 0 && v->group == GROUP_ROW && v == d && lives && i < row->held.row->ngroups; i++)
 		if (l->groups[i].decision != NULL && m->reg->groups[i] != NULL)
 			rc = group_ends(m, row, l->groups[i].decision, l->groups[i].decision, err);
+	return rc;
+}
+
+int closing_answer(struct merging *m, struct merging_row *row, const struct value *v, const struct value *before, bool came,
+                   struct err *err)
+{
+	const struct value mine = {.v = &(const struct version){.unit = m->e->unit}, .life = v->life, .group = v->group};
+	const struct group_state *g = row_group(row->held.row, v->group, v->life), was = {.decision = before};
+	const struct slot *slot = came && v->v->kind == DECISION && v->v->unit != m->e->unit && g != NULL ? group_slot(g, &mine) : NULL;
+	const struct value *p = slot != NULL ? slot->value : NULL;
+	bool accepted;
+	int rc;
+
+	if (p == NULL || !value_open(p, &was) || value_open(p, g))
+		return 0;
+	accepted = closing_same(p, g->decision);
+	event(m->e, LOG_LEVEL_NOTICE, "review", m->from->peer, m->from->name, "register %s, group %s: unit %012llu %s what this node "
+	      "proposed", m->reg->name, v->group == GROUP_ROW ? "row" : m->reg->groups[v->group]->name,
+	      (unsigned long long)v->v->unit, accepted ? "accepted" : "decided otherwise than");
+	if (accepted || !ident_equal(v->v->base, version_ident(p->v)) || !unit_contains(m->e->unit, v->v->unit))
+		return 0;
+	m->decider = v->v->unit;
+	rc = merging_record(m, row, p, g->decision, "rejected", 4, "rejected", "下级未采纳 / the deciding level below did not accept it", err);
+	m->decider = UNIT_NONE;
 	return rc;
 }
 

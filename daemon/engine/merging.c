@@ -147,7 +147,7 @@ int merging_record(struct merging *m, const struct merging_row *row, const struc
 		.reg = m->reg->name, .group = lost->group == GROUP_ROW ? "row" : m->reg->groups[lost->group]->name,
 		.key = row->held.key_cell, .lost = version_ident(lost->v),
 		.unit = row->held.row->row.decision != NULL ? row->held.row->row.decision->row_unit : lost->row_unit,
-		.kind = kind, .why = why, .say = say, .rule = rule, .decider = e->unit, .policy = lost->v->policy,
+		.kind = kind, .why = why, .say = say, .rule = rule, .decider = m->decider != UNIT_NONE ? m->decider : e->unit, .policy = lost->v->policy,
 		.at_ms = now_ms(e), .tree_s = engine_tree_time(e), .vouched = m->from->state && m->from->below, .state = "open",
 	};
 	int64_t id = 0;
@@ -222,6 +222,8 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 	slot = g != NULL ? group_slot(g, v) : NULL;
 	changed_here = g != NULL && (g->decision != before || (slot != NULL ? slot->value : NULL) != proposal);
 	dirty(m, row, was, now, v, changed_here, verdict != NULL ? verdict->name : VERDICT_TAKE);
+	if (rc == 0 && changed_here)
+		rc = closing_answer(m, row, v, before, verdict != NULL, err);
 	if (rc == 0 && changed_here && m->open_records)
 		rc = closing_value(m, row, v, err);
 	return rc;

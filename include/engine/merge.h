@@ -49,6 +49,7 @@ struct merging {
 	const struct touched *waiting;   /* rows that an earlier pass found breaking a foreign key: straight to quarantine */
 	bool table_stands;               /* own writes of the application: the table says so already */
 	bool walk;                       /* sealing rows that no trigger named */
+	uint64_t decider;                /* of a record that tells of another's decision; UNIT_NONE: this node */
 	bool open_records;               /* records are open: what comes to stand may end them (engine/closing.c) */
 	bool retrying;                   /* what the table refuses again stays in quarantine as it is */
 	struct mark batch;               /* sealing: one mark for the slice; tick 0 = not minted yet */
@@ -99,6 +100,10 @@ const struct cell *merging_defaults(struct merging *m, uint32_t group, uint32_t 
 /* v has come to stand in the row: records of the same group end as `resolved` where the decision held carries the loser's
  * value, as `replaced` where v is a later value of the loser's author, or decides on one. */
 int closing_value(struct merging *m, struct merging_row *row, const struct value *v, struct err *err);
+/* v decides on this node's own proposal: an event says so; where a subordinate rejects it, its return is made here (records
+ * travel downwards only).  before: the decision that v took the place of. */
+int closing_answer(struct merging *m, struct merging_row *row, const struct value *v, const struct value *before, bool came,
+                   struct err *err);
 /* Two values of one group that say the same (of what both say) never make a conflict. */
 bool closing_same(const struct value *a, const struct value *b);
 /* Why a value was refused, for people, where no rule has a sentence of its own; in the arena of the row. */

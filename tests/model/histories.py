@@ -91,7 +91,7 @@ def step(t, r, op, u, n, key, every, loss, twice, fifo):
             if waiting and r.random() < 0.7:
                 p = r.choice(waiting)
                 accept = r.random() < 0.6 and (not n.checks or p.cols.get("x", 0) >= 0)
-                n.edit(key, name, p.cols if accept else g.decision.cols if g.decision else dict.fromkeys(COLUMNS[name], 0), answer=p)
+                t.count["reviewed: %s" % ("accepted" if accept else "rejected")] += n.review(key, name, p, accept)
                 break
     elif op == "contact":
         t.contact(u, r if r.random() < 0.5 else None)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from rule import (
     COLUMNS, Context, DECISION, EMPTY, Group, LEVELS, LOCKED, NONE, NO_ROW, OWN, PROPOSAL, READ, RIGHTS, Row, STRENGTH, Value, Verdict,
-    bad_mark, completed, contents, covered, current, decide, defaults, group_of, inside, join, level_of, may_write, put, raised, ruling,
+    bad_mark, completed, contents, covered, current, decide, defaults, group_of, inside, join, level_of, may_write, open_proposals, put, raised, ruling,
     shown, signature, standing, values_of)
 
 class Feed:
@@ -108,6 +108,22 @@ class Node:
                                     raised((NONE,) * LEVELS, self.level, mark), life, {**dict.fromkeys(COLUMNS[g], 0), **cols},
                                     policy=self.disk.policy, acting=acting))
         self.seal(key, values, over=(old,))
+        return True
+
+    def review(self, key, group, p, accept):
+        """Accepts the proposal p as this level's decision, or rejects it: what stands (or the defaults) is asserted again, and p goes
+        back to its author as a return.  Both have taken into account exactly p: a newer one of the same author stays open."""
+        row = self.disk.rows[key]
+        g = standing(row) if group == "row" else current(row)[group]
+        cols = p.cols if accept else g.decision.cols if g.decision else dict.fromkeys(COLUMNS[group], 0)
+        if not self.edit(key, group, cols, answer=p):
+            return False
+        row = self.disk.rows[key]
+        v = (row.row if group == "row" else current(row).get(group, EMPTY)).decision
+        if v and v.kind == DECISION and v.base == p.id:      # a move out of this scope is a proposal of its own
+            self.tree.reviewed.append((key, group, p, v, accept, self.unit, self.tree.now))
+            if not accept:
+                self.record(key, p, "rejected", v)
         return True
 
     def edit(self, key, group, cols, answer=None, propose=False):
@@ -227,6 +243,9 @@ class Node:
         d.known.add((key, v.group, v.id))
         for lost in verdict.losers:
             self.record(key, lost, "edited-while-deleted" if verdict.name == "aside" else verdict.why or "superseded", v)
+        mine = next((p for p in group_of(before, v).proposals.values() if (p.unit, p.id) == (self.unit, v.base)), None)
+        if mine and v.kind == DECISION and v.unit != self.unit and inside(self.unit, v.unit) and v.cols != mine.cols:
+            self.record(key, mine, "rejected", v)      # a subordinate's word on it: records travel downwards only
         was, now = before.row.decision, after.row.decision
         if was and was.cols["alive"] and verdict.name != "refuse" and (now.life != was.life or not now.cols["alive"]):
             for g in before.lives.get(was.life, {}).values():
@@ -382,6 +401,7 @@ class Tree:
         self.now = self.number = self.rulings = 0
         self.nodes, self.links, self.net, self.perished, self.settled, self.over = {}, {}, [], set(), {}, {}
         self.forged = set()                            # what a hostile node has sealed
+        self.reviewed = []                             # (key, group, proposal, decision, accepted, by, when)
         for u in sorted([root] + units, key=len):
             self.enrol(u, ready=True)
         for u in self.nodes:
@@ -571,6 +591,26 @@ class Tree:
                     self.fail("%s: %s holds values out of its scope" % (key, u))
         if not self.forged:
             self.check_records()
+            self.check_reviews()
+
+    def check_reviews(self):
+        """A proposal that was decided on is closed at every node, unless that decision lost to one that did not know it; who was
+        rejected has a return: it travels to who is below; who is above makes it of the decision."""
+        for key, group, p, v, accept, by, when in self.reviewed:
+            if when <= self.settled.get(key, -1) or any(n.restored_at >= when for n in self.nodes.values()):
+                continue
+            lost = any((key, group, v.id) in n.disk.records for n in self.nodes.values())
+            for u, n in self.nodes.items():
+                row = n.disk.rows.get(key)
+                g = row and (standing(row) if group == "row" else current(row).get(group, EMPTY))
+                if g and not lost and p in open_proposals(g):
+                    self.fail("%s: reviewed, but open at %s: %s" % (key, u, p.json()))
+            if accept or p.cols == v.cols or p.unit not in self.nodes or (key, group, p.id) in self.nodes[p.unit].disk.records:
+                continue
+            g = group_of(self.nodes[p.unit].disk.rows.get(key, NO_ROW), v)
+            newer = p.slot in g.proposals and g.proposals[p.slot].id != p.id
+            if not inside(p.unit, by) or p.unit == by or g.decision == v and not newer:        # of a word that stands, on what it last said
+                self.fail("%s: rejected without a return: %s" % (key, p.json()))
 
     def check_records(self):
         latest = {}

@@ -15,7 +15,7 @@
 
 static json_t *doc;
 
-/* ---- the policy: the village proposes `main`, the township decides; the township proposes `check`, the county decides;
+/* ---- the policy: village and county propose `main`, the township decides; the township proposes `check`, the county decides;
  * rows are made by all but removed by the township, the village proposes that */
 
 static void publish_2(void)
@@ -25,7 +25,7 @@ static void publish_2(void)
 		"CREATE TABLE aid(id TEXT NOT NULL PRIMARY KEY, unit_code TEXT, name TEXT, amount INTEGER, checked INTEGER)",
 	};
 	static const struct policy_group groups[] = {
-		{ .name = "main", .ncolumns = 2, .columns = columns, .own = TOWN_MAY, .propose = VILLAGE_MAY },
+		{ .name = "main", .ncolumns = 2, .columns = columns, .own = TOWN_MAY, .propose = COUNTY_MAY | VILLAGE_MAY },
 		{ .name = "check", .ncolumns = 1, .columns = checks, .own = COUNTY_MAY, .propose = TOWN_MAY },
 	};
 	static const struct policy_register aid = {
@@ -426,6 +426,31 @@ static void test_acting(void **state)
 	at_rest(&village, &town, "equal");
 }
 
+/* A superior proposes, the township decides: its word comes up, and the county makes the return of it. */
+static void test_from_above(void **state)
+{
+	(void)state;
+	row("s1");
+	row("s2");
+	write_at(&county, "UPDATE aid SET amount = 300 WHERE id IN ('s1', '%s')", "s2");
+	assert_int_equal(amount(&county, "s1"), 100);
+	assert_int_equal(waiting(&town), 2);
+	propose("s1");
+	REFUSED(ERR_REFUSED, "not the only one", &town, "proposals", "accept", "--all", "--count", "3");
+	ORDER(&town, "proposals", "reject", "--all", "--count", "3", "--reason", "按乡镇核定");
+	everybody();
+	assert_int_equal(count(&county, RETURNS, "s1"), 1);
+	assert_int_equal(count(&village, RETURNS, "s1"), 1);
+	assert_int_equal(count(&county, "SELECT count(*) FROM terrace_returns WHERE key = '%s' AND decided_by = '620702100000'", "s2"), 1);
+	assert_int_equal(waiting(&county), 0);
+	write_at(&county, "UPDATE aid SET amount = 310 WHERE id = '%s'", "s2");
+	ORDER(&town, "proposals", "accept", number_of(&town, "s2"));
+	everybody();
+	assert_int_equal(amount(&county, "s2"), 310);
+	assert_int_equal(count(&county, RETURNS, "s2"), 0);
+	at_rest(&town, &county, "equal");
+}
+
 /* What the table does not take is refused at once and decides nothing. */
 static void test_table_says_no(void **state)
 {
@@ -449,7 +474,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accept), cmocka_unit_test(test_reject), cmocka_unit_test(test_corrected_unseen),
 		cmocka_unit_test(test_newer_stays), cmocka_unit_test(test_provisional), cmocka_unit_test(test_bulk),
-		cmocka_unit_test(test_rows), cmocka_unit_test(test_acting), cmocka_unit_test(test_table_says_no),
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_acting), cmocka_unit_test(test_from_above), cmocka_unit_test(test_table_says_no),
 	};
 
 	return cmocka_run_group_tests_name("review", tests, begin, end);
