@@ -11,20 +11,12 @@
 #include "ctl/ctl.h"
 
 #define COMPARE_MS 5000                  /* how long the superior may take to compare digests */
-#define FILE_MOST (512u << 10)           /* with base64url within what the control socket takes */
+#define FILE_MOST (512u << 10)           /* of a list of invitations */
 
 static int order(struct ctl *c, const char *const *words, uint32_t n, json_t **ret, struct err *err)
 {
 	*ret = NULL;
 	return ctl_call(c, words, n, ret, err);
-}
-
-static int order_print(struct ctl *c, const char *const *words, uint32_t n, struct err *err)
-{
-	_cleanup_(json_release) json_t *answer = NULL;
-	int r = order(c, words, n, &answer, err);
-
-	return r ? r : ctl_print(c, answer, err);
 }
 
 /* ---- invite */
@@ -156,29 +148,7 @@ int cmd_sync(struct ctl *c, struct err *err)
 	return 0;
 }
 
-/* ---- units, closing, quarantine, reconciliation */
-
-int cmd_units_import(struct ctl *c, struct err *err)
-{
-	_cleanup_(buf_release) struct buf lines = { 0 }, text = { 0 };
-	int r = ctl_options(c, NULL, 0, 1, 1, err);
-
-	if (!r)
-		r = file_read(c->argv[0], FILE_MOST, &lines, err);
-	if (r)
-		return r;
-	/* Windows' line ends and byte-order mark are nobody's names. */
-	size_t n = 0, from = lines.n >= 3 && !memcmp(lines.p, "\xef\xbb\xbf", 3) ? 3 : 0;
-	for (size_t i = from; i < lines.n; i++)
-		if (lines.p[i] != '\r')
-			lines.p[n++] = lines.p[i];
-	lines.n = n;
-	if (!utf8_valid(buf_slice(&lines)))
-		return err_set(err, ERR_FORMAT, "%s: not UTF-8; save it as UTF-8", c->argv[0]);
-	base64url_put(&text, buf_slice(&lines));
-	const char *const words[] = { "units", "import", buf_text(&text) };
-	return text.failed ? err_set(err, ERR_NOMEM, "out of memory") : order_print(c, words, ARRAY_SIZE(words), err);
-}
+/* ---- closing, quarantine, reconciliation */
 
 /* FAMILY VERB ID TEXT, the text behind an option. */
 static int with_text(struct ctl *c, const char *family, const char *verb, const char *option, struct err *err)

@@ -115,7 +115,7 @@ static int pick(void *arg, const struct proposal *p)
 	};
 	*v->tail = k;
 	v->tail = &k->next;
-	return ++v->npicked > REVIEW_MOST || v->arena.failed;
+	return ++v->npicked > LIMIT_REVIEW || v->arena.failed;
 }
 
 static int same_place(void *arg, const struct proposal *p)
@@ -169,8 +169,8 @@ static int find(struct review *v, struct err *err)
 		return rc;
 	if (v->arena.failed)
 		return err_set(err, ERR_NOMEM, "deciding on proposals: memory is short");
-	if (v->npicked > REVIEW_MOST)
-		return err_set(err, ERR_LIMIT, "more than %u proposals wait: narrow them with --register and --unit", REVIEW_MOST);
+	if (v->npicked > LIMIT_REVIEW)
+		return err_set(err, ERR_LIMIT, "more than %u proposals wait: narrow them with --register and --unit", LIMIT_REVIEW);
 	for (uint32_t i = 0; i < v->nids; i++) {
 		uint32_t n = 0;
 
@@ -405,7 +405,7 @@ static int decide_all(struct review *v, uint64_t *ret_n, struct err *err)
 
 		rc = decide(v, k, &passed, err);
 		if (rc == 0 && !passed) {
-			sum = review_sum(sum, k->id);
+			sum = proposal_sum(sum, k->id);
 			++*ret_n;
 		}
 		if (rc == 0 && atomic_load(&v->e->stopping))
@@ -508,8 +508,8 @@ static int words_read(struct review *v, const char *const *words, uint32_t n, st
 		               (unsigned long long)v->count);
 	if (!v->accept && blank(v->reason))
 		return err_set(err, ERR_REFUSED, "a rejection needs a reason, which its author will read: --reason TEXT / 退回须写明原因");
-	if (!v->accept && (strlen(v->reason) > REVIEW_REASON || !utf8_valid(slice_of(v->reason))))
-		return err_set(err, ERR_REFUSED, "the reason is not UTF-8 text of at most %u bytes", REVIEW_REASON);
+	if (!v->accept && (strlen(v->reason) > LIMIT_REASON || !utf8_valid(slice_of(v->reason))))
+		return err_set(err, ERR_REFUSED, "the reason is not UTF-8 text of at most %u bytes", LIMIT_REASON);
 	if (v->accept && v->reason != NULL)
 		return err_set(err, ERR_USAGE, "--reason belongs to reject");
 	if (v->reg != NULL && catalog_register(v->e->catalog, slice_of(v->reg)) == NULL)

@@ -33,6 +33,8 @@
 #define LIMIT_TICK_JUMP        (UINT64_C(1) << 32)
 #define LIMIT_VERSION          4096u            /* encoded version, `saw` included */
 #define LIMIT_NEEDS            10000u           /* named in one receipt or hello */
+#define LIMIT_REVIEW           20000u           /* proposals that one command decides */
+#define LIMIT_REASON           1000u            /* bytes of a rejection's reason */
 #define LIMIT_EPOCH_CHAIN      4096u            /* former epochs followed */
 
 #define SLICE_MS               200              /* the write lock is held no longer than this */

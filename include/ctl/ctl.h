@@ -75,6 +75,8 @@ int cmd_policy_publish(struct ctl *c, struct err *err);
 int cmd_invite(struct ctl *c, struct err *err);
 int cmd_sync(struct ctl *c, struct err *err);
 int cmd_units_import(struct ctl *c, struct err *err);
+int cmd_proposals_accept(struct ctl *c, struct err *err);
+int cmd_proposals_reject(struct ctl *c, struct err *err);
 int cmd_conflicts_close(struct ctl *c, struct err *err);
 int cmd_issues_close(struct ctl *c, struct err *err);
 int cmd_quarantine_retry(struct ctl *c, struct err *err);

@@ -9,9 +9,6 @@
 #include "base/json.h"
 #include "engine/merge.h"
 
-#define REVIEW_MOST   20000u             /* proposals of one command */
-#define REVIEW_REASON 1000u              /* bytes of a reason */
-
 /* Who decides on proposal p (with the cells left out) of a row of that unit, as the policy in force here says: whether
  * this node may, in its own right or acting; else the unit of the level that does. */
 struct reviewer {
@@ -20,12 +17,6 @@ struct reviewer {
 };
 struct reviewer review_by(const struct reg *r, uint64_t row_unit, const struct value *p, bool accept, uint64_t node,
                           uint64_t child, bool top);
-
-/* The numbers of a list add up to one that a person confirms without typing it. */
-static inline int64_t review_sum(int64_t sum, int64_t id)
-{
-	return (sum + id) & ((INT64_C(1) << 52) - 1);
-}
 
 /* `proposals accept | reject` with the words behind it: numbers; or --all with --register R, --unit U, and --sum S, the
  * sum over what was shown; --count N, how many they are; --reason TEXT for a rejection.

@@ -53,6 +53,11 @@ struct proposal {
 /* Open ones, or (closed) those that are decided; reg NULL = of all registers. */
 int report_proposals(struct db *db, const char *reg, bool closed, int (*fn)(void *arg, const struct proposal *p), void *arg,
                      struct err *err);
+/* Numbers of a list add up to one that says which they were. */
+static inline int64_t proposal_sum(int64_t sum, int64_t id)
+{
+	return (sum + id) & ((INT64_C(1) << 52) - 1);
+}
 int64_t proposal_place(int64_t id);      /* register, key, group and author of what the number names */
 
 struct event_row {
