@@ -1,13 +1,12 @@
-/* Report: conflicts, returns, proposals, issues, quarantine. */
+/* Report: conflicts, returns, issues, quarantine. */
 #include "engine/report_inside.h"
-#include "engine/review.h"
 
 #include <string.h>
 
 /* ---- values */
 
 /* The line of JSON that a value's text is; what does not read back stands as text. */
-static json_t *json_values(const char *text)
+json_t *json_values(const char *text)
 {
 	json_t *j = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 
@@ -15,7 +14,7 @@ static json_t *json_values(const char *text)
 }
 
 /* Its version, without its cells. */
-static int stored_version(struct report *r, const char *reg, struct slice stored, struct value *ret)
+int stored_version(struct report *r, const char *reg, struct slice stored, struct value *ret)
 {
 	const struct reg none = { .name = reg };
 	struct err ignored;
@@ -194,73 +193,6 @@ int report_row_records(struct report *r, json_t **ret, struct err *err)
 	return rc;
 }
 
-/* ---- proposals */
-
-struct child {                           /* direct, enrolled: this node acts for none below it */
-	struct child *next;
-	uint64_t unit;
-};
-
-struct proposing {
-	struct report *r;
-	struct state *state;
-	struct table *table;
-	struct err *err;
-	bool whole;
-	struct child *children;
-	int rc;
-};
-
-static int child_known(void *arg, const struct peer_row *p)
-{
-	struct proposing *x = arg;
-	struct child *c = p->direct && !p->revoked ? arena_alloc(&x->r->arena, sizeof *c) : NULL;
-
-	if (c != NULL) {
-		*c = (struct child){ x->children, p->unit };
-		x->children = c;
-	}
-	return 0;
-}
-
-static struct reviewer reviewer_of(const struct proposing *p, const struct reg *reg, uint64_t row_unit, const struct value *v)
-{
-	const struct report_home *home = p->r->home;
-	uint64_t child = UNIT_NONE;
-
-	for (const struct child *c = p->children; c != NULL; c = c->next)
-		if (unit_contains(c->unit, row_unit))
-			child = c->unit;
-	return review_by(reg, row_unit, v, true, home->unit, child, home->parent == UNIT_NONE);
-}
-
-/* What stands where the proposal wants to go, and the unit of its row. */
-static int standing_put(struct proposing *p, struct reg *reg, const struct proposal *one, const char *name, json_t *j,
-                        uint64_t *ret_unit)
-{
-	const struct life_state *life;
-	const struct value *v = NULL;
-	struct arena *a = &p->r->arena;
-	struct key key = { 0 };
-	struct held h;
-	int rc = key_from_column(cell_copy(a, one->key), reg->nkey, a, &key, p->err);
-
-	if (rc == 0)
-		rc = state_load(p->state, reg, key, a, &h, p->err);
-	if (rc == 0)
-		rc = held_cells(p->table, &h, a, p->err);
-	if (rc != 0)
-		return rc;
-	*ret_unit = h.row->row.decision != NULL ? h.row->row.decision->row_unit : h.unit;
-	life = row_current(h.row);
-	if (one->group == GROUP_ROW)
-		v = h.row->row.decision;
-	else if (life != NULL && one->group < h.row->ngroups)
-		v = life->groups[one->group].decision;
-	put(j, name, report_value(p->r, reg, v));
-	return 0;
-}
-
 json_t *report_value(struct report *r, const struct reg *reg, const struct value *v)
 {
 	_cleanup_(buf_release) struct buf text = { 0 };
@@ -273,108 +205,6 @@ json_t *report_value(struct report *r, const struct reg *reg, const struct value
 	j = json_ident(version_ident(v->v));
 	put(j, "values", json_values(buf_text(&text)));
 	return j;
-}
-
-/* The filters of `list`. */
-static bool proposal_wanted(const struct report *r, const struct proposal *p, uint64_t row_unit)
-{
-	const struct report_filter *f = &r->filter;
-
-	if (f->id != 0)
-		return f->id == p->id;
-	if (p->since_ms < f->since_ms)
-		return false;
-	return f->unit == UNIT_NONE || unit_contains(f->unit, p->unit) || unit_contains(f->unit, row_unit);
-}
-
-static int proposal_line(void *arg, const struct proposal *one)
-{
-	struct proposing *p = arg;
-	struct report *r = p->r;
-	struct reg *reg = catalog_number(r->catalog, one->reg);
-	_cleanup_(json_release) json_t *j = json_object();
-	uint64_t row_unit = UNIT_NONE;
-	struct reviewer by = {.here = false};
-	struct value v;
-	bool known;
-	json_t *from;
-	const char *group = one->group == GROUP_ROW ? "row" :
-	                    reg != NULL && one->group < reg->ngroups && reg->groups[one->group] != NULL ?
-	                    reg->groups[one->group]->name : NULL;
-
-	put(j, "id", json_integer(one->id));
-	put(j, "register", json_words(reg != NULL ? reg->name : NULL));
-	put(j, "key", json_key(r, reg, one->key));
-	put(j, "group", json_words(group));
-	put(j, "from", from = json_named(r, one->unit));
-	put(j, "values", json_values(one->text));
-	put(j, "standing", json_null());
-	if (reg != NULL && (p->rc = standing_put(p, reg, one, "standing", j, &row_unit)) != 0)
-		return 1;
-	known = stored_version(r, reg != NULL ? reg->name : "", one->value, &v) == 0;
-	v.group = one->group;
-	if (known && reg != NULL)
-		by = reviewer_of(p, reg, row_unit, &v);
-	put(j, "reason", json_null());
-	put(j, "state", json_string("open"));
-	put(j, "unit", json_unit(row_unit));
-	put(j, "since", json_time(one->since_ms));
-	put(j, "here", json_boolean(by.here));
-	put(j, "decided_by", json_named(r, by.unit));
-	if (!proposal_wanted(r, one, row_unit))
-		return 0;
-	r->found = 1;
-	if (!p->whole) {
-		json_array_append(r->ret, j);
-		return 0;
-	}
-	if (known) {
-		put(from, "epoch", json_count(version_mark(v.v).epoch));
-		put(from, "tick", json_count(version_mark(v.v).tick));
-		put(j, "base", json_ident(v.v->base));
-		put(j, "policy", json_list(r, v.v->policy));
-		put(j, "actor", v.v->actor.n > 0 ? json_slice(v.v->actor) : json_null());
-	}
-	r->ret = TAKE(j);
-	return 1;
-}
-
-static int proposals(struct report *r, bool whole, struct err *err)
-{
-	struct proposing p = { .r = r, .whole = whole, .err = err };
-	int rc = report_catalog(r, err);
-
-	if (rc == 0)
-		rc = state_open(r->db, &p.state, err);
-	if (rc == 0)
-		rc = table_open(r->db, &p.table, err);
-	if (rc == 0)
-		rc = report_peers(r->db, child_known, &p, err);
-	if (rc == 0)
-		rc = report_proposals(r->db, r->filter.reg, false, proposal_line, &p, err);
-	if (p.table != NULL)
-		table_close(p.table);
-	if (p.state != NULL)
-		state_close(p.state);
-	return rc != 0 ? rc : p.rc;
-}
-
-int report_proposals_list(struct report *r, struct err *err)
-{
-	r->ret = json_array();
-	return proposals(r, false, err);
-}
-
-int report_proposals_show(struct report *r, struct err *err)
-{
-	int rc = report_id(r, err);
-
-	if (rc == 0)
-		rc = proposals(r, true, err);
-	r->found = 0;
-	if (rc == 0 && r->ret == NULL)
-		rc = err_set(err, ERR_NOT_FOUND, "there is no open proposal %s", r->words[0]);
-	return rc;
 }
 
 /* ---- issues */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/rules.h"
 #include "store/reports.h"
 
 struct picked {                          /* one proposal as it was found; all in the order's arena */
@@ -318,6 +319,20 @@ static bool rivals(const struct group_state *g, const struct value *p)
 	return n > 1;
 }
 
+/* A `refuse` rule that this level checks forbids accepting what the row would fail by. */
+static int rules_allow(struct review *v, const struct picked *k, const struct merging_row *row, const struct value *decision,
+                       struct err *err)
+{
+	struct finding *found = NULL;
+	uint32_t n = 0;
+	int rc = rules_of_value(v->e, &row->held, decision, &v->m.row, &found, &n, err);
+
+	if (rc == 0 && n > 0 && !found[0].warn)
+		return err_set(err, ERR_REFUSED, "proposal %lld: rule %s of register %s: %s", (long long)k->id, found[0].rule, k->reg->name,
+		               found[0].say);
+	return rc;
+}
+
 static int apply(struct review *v, struct merging_row *row, const struct value *p, const struct value *decision, struct err *err)
 {
 	bool lagged = (row->held.flags & STATE_QUARANTINE) != 0;
@@ -369,6 +384,8 @@ static int decide(struct review *v, const struct picked *k, bool *ret_passed, st
 		             (long long)k->id);
 	if (rc == 0)
 		rc = made(v, k, &row, p, g, acting, &decision, err);
+	if (rc == 0 && v->accept)
+		rc = rules_allow(v, k, &row, decision, err);
 	return rc == 0 ? apply(v, &row, p, decision, err) : rc;
 }
 

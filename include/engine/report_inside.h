@@ -65,6 +65,10 @@ json_t *json_ident(struct ident i);              /* {level, unit, epoch, tick}; 
 json_t *json_list(struct report *r, uint64_t hash);
 /* A key in the database's form, as people write it. */
 json_t *json_key(struct report *r, const struct reg *reg, struct cell key);
+/* The line of JSON that a value's text is; what does not read back stands as text. */
+json_t *json_values(const char *text);
+/* The version of a stored value, without its cells; not 0 where none is stored. */
+int stored_version(struct report *r, const char *reg, struct slice stored, struct value *ret);
 /* A value with its cells: {level, unit, epoch, tick, values}; null for NULL. */
 json_t *report_value(struct report *r, const struct reg *reg, const struct value *v);
 /* The records that the filter names, oldest first. */

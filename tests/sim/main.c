@@ -36,10 +36,10 @@ static void policy_make(struct sim_random *r, uint64_t version, bool propose, st
 	ret->ga[0] = "x";
 	ret->ga[1] = "y";
 	ret->gb[0] = "s";
-	ret->groups[0] = (struct policy_group){.name = "a", .ncolumns = 2, .columns = ret->ga, .own = levels(r, 0.7)};
-	ret->groups[1] = (struct policy_group){.name = "b", .ncolumns = 1, .columns = ret->gb, .own = levels(r, 0.7)};
+	ret->groups[0] = (struct policy_group){.name = "a", .ncolumns = 2, .columns = ret->ga, .own = levels(r, propose ? 0.4 : 0.7)};
+	ret->groups[1] = (struct policy_group){.name = "b", .ncolumns = 1, .columns = ret->gb, .own = levels(r, propose ? 0.4 : 0.7)};
 	for (int g = 0; g < 2 && propose; g++)
-		ret->groups[g].propose = (uint8_t)(levels(r, 0.4) & ~ret->groups[g].own);
+		ret->groups[g].propose = (uint8_t)(levels(r, 0.6) & ~ret->groups[g].own);
 	ret->gc[0] = "parent";
 	ret->gc[1] = "u";
 	ret->of_c[0] = (struct policy_group){.name = "all", .ncolumns = 2, .columns = ret->gc, .own = levels(r, 0.8)};
@@ -129,7 +129,7 @@ static void write_something(struct sim_tree *t, int node)
 		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
 }
 
-static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
+static int history(uint64_t seed, bool verbose, bool restores, const char *keep, uint64_t *reviews)
 {
 	struct sim_random r = {seed * 7919 + 17};
 	uint64_t units[SIM_NODES];
@@ -177,7 +177,7 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
 			write_something(t, node);
 		else if (what < 75)
 			sim_contact(t, node);
-		else if (what < 90)
+		else if (what < 83 || (what < 90 && !propose))
 			sim_tick(t, sim_below(&t->random, 3000));
 		else if (what < 92)
 			sim_restart(t, node);
@@ -189,12 +189,17 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
 			policy_make(&t->random, ++version, propose, &policy);
 			sim_publish(t, 0, &policy.p);
 		}
+		if (propose && what >= 83 && what < 90)
+			sim_decide(t, node);
 		journal_note(t);
 		sim_audit(t);
 	}
 	sim_drain(t);
 	if (t->failure[0] == '\0')
 		sim_check(t);
+	if (t->failure[0] == '\0')
+		sim_check_reviews(t);
+	*reviews += t->nreviews;
 	rc = t->failure[0] != '\0';
 	losers += t->losers;
 	if (rc != 0)
@@ -206,7 +211,7 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep)
 
 int main(int argc, char **argv)
 {
-	uint64_t seeds = 50, from = 1, failed = 0;
+	uint64_t seeds = 50, from = 1, failed = 0, reviews = 0;
 	bool verbose = false, restores = true;
 	const char *keep = NULL;
 	struct err err = {0};
@@ -235,8 +240,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
-		failed += (uint64_t)history(s, verbose, restores, keep);
+		failed += (uint64_t)history(s, verbose, restores, keep, &reviews);
 	printf("sim: %llu losing decisions had to have a record\n", (unsigned long long)losers);
-	printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed), (unsigned long long)failed);
+	printf("sim: %llu passed, %llu failed (%llu proposals decided)\n", (unsigned long long)(seeds - failed), (unsigned long long)failed,
+	       (unsigned long long)reviews);
 	return failed != 0;
 }

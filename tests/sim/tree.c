@@ -483,6 +483,7 @@ void sim_restore(struct sim_tree *t, int node)
 	node_close(n);
 	snprintf(from, sizeof from, "%s.b%d", n->path, (int)sim_below(&t->random, (uint32_t)MIN(n->backups, 3)));
 	copy(from, n->path);
+	n->restored_ms = t->now_ms;
 	n->backups = 0;                          /* a backup of the life that ended would be a second machine: a twin */
 	node_open(t, n);
 	journal_after_restore(t, node);

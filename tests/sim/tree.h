@@ -25,6 +25,15 @@ uint64_t sim_next(struct sim_random *r);
 uint32_t sim_below(struct sim_random *r, uint32_t n);            /* 0 … n − 1 */
 bool sim_chance(struct sim_random *r, double p);
 
+/* A proposal that somebody accepted or rejected. */
+struct sim_review {
+	int64_t id, tick, epoch;         /* of the proposal */
+	int64_t at_ms, by_tick, by_epoch;        /* the decision */
+	uint64_t author, by;
+	bool accepted;
+	char reg[8], group[8], key[8];
+};
+
 struct sim_node {
 	uint64_t unit;
 	int parent;                      /* index, −1 at the top */
@@ -37,6 +46,7 @@ struct sim_node {
 	struct sim_tree *tree;
 	int backups;                     /* copies of the file: path.b0 … */
 	int64_t skew_ms;
+	int64_t restored_ms;             /* 0 = never */
 	int64_t noted, restored_at;      /* its last segment in the journal; step of its last restore, −1 = none */
 };
 
@@ -52,6 +62,8 @@ struct sim_tree {
 	bool verbose;
 	const char *keep;                /* a folder where the bodies of the links and the databases stay, or NULL */
 	int kept;
+	struct sim_review reviews[400];
+	uint32_t nreviews;
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 	struct sim_band bands[SIM_REGISTERS];
 	struct sim_journal *journal;
@@ -73,6 +85,8 @@ void sim_drain(struct sim_tree *t);              /* every link works until all i
 void sim_restart(struct sim_tree *t, int node);
 void sim_backup(struct sim_tree *t, int node);
 void sim_restore(struct sim_tree *t, int node);
+/* At the node, else at the next ones, somebody accepts or rejects a proposal that is open there and his level's to decide. */
+void sim_decide(struct sim_tree *t, int node);
 /* Tables hash to what the states say, at every node whose log is empty. */
 void sim_audit(struct sim_tree *t);
 /* (scope.c) No node holds what is not of its scope; rest: nor waits to erase it. */
@@ -86,6 +100,8 @@ void journal_note(struct sim_tree *t);           /* after every step */
 void journal_before_restore(struct sim_tree *t, int node);
 void journal_after_restore(struct sim_tree *t, int node);
 void journal_check(struct sim_tree *t);          /* when all is quiet */
+/* What was decided on is closed everywhere, but where that decision lost; who was rejected has a return (tests/sim/review.c). */
+void sim_check_reviews(struct sim_tree *t);
 /* Every path equal: table contents below are the root's of that scope; state digests equal; keys hold. */
 void sim_check(struct sim_tree *t);
 

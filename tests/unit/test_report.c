@@ -271,7 +271,7 @@ static void test_returns(void **state)
 static void test_proposals(void **state)
 {
 	static const char *const names[] = { "id", "register", "key", "group", "from", "values", "standing", "reason", "state",
-		                           "unit", "since", "here", "decided_by", NULL };
+		                           "unit", "since", "here", "decided_by", "failing", NULL };
 	char id[24];
 
 	(void)state;

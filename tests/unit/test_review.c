@@ -28,10 +28,14 @@ static void publish_2(void)
 		{ .name = "main", .ncolumns = 2, .columns = columns, .own = TOWN_MAY, .propose = COUNTY_MAY | VILLAGE_MAY },
 		{ .name = "check", .ncolumns = 1, .columns = checks, .own = COUNTY_MAY, .propose = TOWN_MAY },
 	};
+	static const struct policy_rule rules[] = {
+		{ .name = "most", .check = "amount IS NULL OR amount < 1000", .at = TOWN_MAY, .say = "超过上限 / above the ceiling" },
+		{ .name = "high", .check = "amount IS NULL OR amount < 500", .at = TOWN_MAY, .warn = true, .say = "偏高 / high" },
+	};
 	static const struct policy_register aid = {
 		.name = "aid", .nkey = 1, .key = key, .unit_source = UNIT_COLUMN, .unit_column = "unit_code", .ceiling = PROVINCE,
 		.floor = VILLAGE, .create = COUNTY_MAY | TOWN_MAY | VILLAGE_MAY, .remove = TOWN_MAY, .propose = VILLAGE_MAY,
-		.ngroups = 2, .groups = groups,
+		.ngroups = 2, .groups = groups, .nrules = 2, .rules = rules,
 	};
 	const struct policy p = { .name = "aid", .version = 2, .nstatements = 1, .statements = statements, .nregisters = 1,
 		                  .registers = &aid };
@@ -451,6 +455,33 @@ static void test_from_above(void **state)
 	at_rest(&town, &county, "equal");
 }
 
+/* A `refuse` rule forbids accepting; both kinds are shown in the queue. */
+static void test_rules(void **state)
+{
+	const json_t *failing;
+
+	(void)state;
+	row("x1");
+	row("x2");
+	write_at(&village, "UPDATE aid SET amount = 5000 WHERE id = '%s'", "x1");
+	write_at(&village, "UPDATE aid SET amount = 600 WHERE id = '%s'", "x2");
+	REPORT(&town, "proposals", "show", number_of(&town, "x1"));
+	failing = json_object_get(doc, "failing");
+	assert_int_equal(json_array_size(failing), 2);
+	assert_true(json_is_true(json_object_get(json_array_get(failing, 0), "refuse")));
+	assert_string_equal(json_string_value(json_object_get(json_array_get(failing, 0), "rule")), "most");
+	assert_true(json_is_false(json_object_get(json_array_get(failing, 1), "refuse")));
+	REFUSED(ERR_REFUSED, "above the ceiling", &town, "proposals", "accept", number_of(&town, "x1"));
+	REFUSED(ERR_REFUSED, "above the ceiling", &town, "proposals", "accept", "--all", "--count", "2");
+	assert_int_equal(waiting(&town), 2);
+	ORDER(&town, "proposals", "reject", number_of(&town, "x1"), "--reason", "超过上限");
+	ORDER(&town, "proposals", "accept", number_of(&town, "x2"));
+	everybody();
+	assert_int_equal(amount(&village, "x2"), 600);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_issue WHERE state = 'open' AND key = 'x2'"), 1);
+	at_rest(&village, &town, "equal");
+}
+
 /* What the table does not take is refused at once and decides nothing. */
 static void test_table_says_no(void **state)
 {
@@ -474,7 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accept), cmocka_unit_test(test_reject), cmocka_unit_test(test_corrected_unseen),
 		cmocka_unit_test(test_newer_stays), cmocka_unit_test(test_provisional), cmocka_unit_test(test_bulk),
-		cmocka_unit_test(test_rows), cmocka_unit_test(test_acting), cmocka_unit_test(test_from_above), cmocka_unit_test(test_table_says_no),
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_acting), cmocka_unit_test(test_from_above), cmocka_unit_test(test_rules), cmocka_unit_test(test_table_says_no),
 	};
 
 	return cmocka_run_group_tests_name("review", tests, begin, end);
