@@ -39,7 +39,6 @@ static const struct unsupported {
 	{ "policy/revoke", "revoke", ALWAYS, 0 },
 	{ "policy/register/unit", "unit = via", WHEN_VIA, 0 },
 	{ "policy/register/floor", "a floor other than village", UNLESS_VILLAGE, 0 },
-	{ "policy/register/local", "local", ALWAYS, 0 },
 	{ "policy/register/identity", "identity", ALWAYS, 0 },
 	{ "policy/register/publish", "publish", ALWAYS, 0 },
 	{ "policy/register/retention", "retention", ALWAYS, 0 },

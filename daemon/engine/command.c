@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/enroll.h"
+#include "engine/adopt.h"
 #include "engine/contact.h"
 #include "engine/install.h"
 #include "engine/merge.h"
 #include "engine/review.h"
+#include "engine/schema.h"
 #include "engine/seal.h"
 #include "store/reports.h"
 
@@ -318,6 +320,23 @@ static int audit(const struct order *o, json_t **ret, struct err *err)
 	return 0;
 }
 
+/* ---- an application's own database */
+
+static int adopt(const struct order *o, json_t **ret, struct err *err)
+{
+	return adopt_apply(o->e, o->words, o->n, o->actor, ret, err);
+}
+
+static int upgrade_begin(const struct order *o, json_t **ret, struct err *err)
+{
+	return schema_begin(o->e, o->actor, ret, err);
+}
+
+static int upgrade_end(const struct order *o, json_t **ret, struct err *err)
+{
+	return schema_end(o->e, o->actor, ret, err);
+}
+
 /* ---- the table */
 
 static const struct command {
@@ -336,6 +355,9 @@ static const struct command {
 	{{"quarantine", "retry"}, 0, retry_waiting},
 	{{"quarantine", "drop"}, 2, drop_waiting},
 	{{"reconcile", NULL}, 0, audit},
+	{{"adopt", NULL}, 2, adopt},
+	{{"schema", "begin"}, 0, upgrade_begin},
+	{{"schema", "end"}, 0, upgrade_end},
 };
 
 int engine_command(struct engine *e, const char *const *words, uint32_t nwords, const char *actor, json_t **ret,

@@ -1,5 +1,6 @@
 /* Contact: receipts, needs, opened segments. */
 #include "engine/contact.h"
+#include "engine/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ bool travels(const struct engine *e, const struct reg *r, uint64_t peer)
 int begin_empty(struct engine *e, struct err *err)
 {
 	bool more = log_pending(e->db);
-	int rc = 0;
+	int rc = schema_running(e, err);
 
 	while (rc == 0 && more)
 		rc = seal_log(e, &more, err);

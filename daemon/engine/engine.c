@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "engine/lists.h"
 #include "engine/rules.h"
+#include "engine/schema.h"
+#include "store/local.h"
 
 int64_t now_ms(struct engine *e)
 {
@@ -181,6 +183,11 @@ uint64_t child_towards(struct engine *e, uint64_t unit)
 	return UNIT_NONE;
 }
 
+static void local_said(void *arg, const char *reg, const char *text)
+{
+	event(arg, LOG_LEVEL_ERROR, "alarm", UNIT_NONE, NULL, "register %s: %s", reg, text);
+}
+
 int engine_reload_catalog(struct engine *e, struct err *err)
 {
 	struct catalog *c = NULL;
@@ -198,7 +205,8 @@ int engine_reload_catalog(struct engine *e, struct err *err)
 	rc = rules_open(e, err);
 	if (rc != 0)
 		return rc;
-	if (!e->db->read_only && c->nentries > 0)
+	rc = local_install(e->db, c, local_said, e, err);
+	if (rc == 0 && c->nentries > 0)
 		rc = list_learn(e, c->entries, c->nentries, err);
 	return rc;
 }
@@ -250,6 +258,7 @@ int engine_open(const struct engine_options *o, struct engine **ret, struct err 
 		rc = engine_reload_children(e, err);
 	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
+	e->paused = rc == 0 && schema_begun(e->db);
 	if (rc != 0) {
 		engine_close(e);
 		return rc;

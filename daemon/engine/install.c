@@ -1,7 +1,9 @@
 /* Install: broadcasts. */
 #include "engine/install.h"
 
+#include "engine/adopt.h"
 #include "engine/contact.h"
+#include "engine/hold.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,26 +53,28 @@ static int put_in_force(struct engine *e, const struct policy *p, const struct p
 {
 	int rc = ddl_apply(e->db->sql, p, err);
 
-	for (uint32_t i = 0; i < p->nregisters && rc == 0; i++)
-		if (!p->registers[i].application_schema)
-			rc = ddl_shape(e->db->sql, &p->registers[i], NULL, err);
+	for (uint32_t i = 0; i < p->nregisters && rc == 0; i++) {
+		struct err say = {0};
+
+		rc = ddl_shape(e->db->sql, &p->registers[i], NULL, &say);
+		if (rc == ERR_SCHEMA && p->registers[i].application_schema)
+			rc = 0;                  /* schema hold */
+		if (rc != 0 && err != NULL)
+			*err = say;
+	}
 	if (rc == 0)
 		rc = policybox_activate(e->db, p->issuer, p->version, now_ms(e), err);
 	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
-	if (rc == 0)
-		rc = watch_install(e, false, err);
 	for (uint32_t i = 0; i < p->nregisters && rc == 0; i++) {
 		struct reg *r = catalog_register(e->catalog, slice_of(p->registers[i].name));
 
-		if (r != NULL && !r->hold && (before == NULL || policy_register(before, r->name) == NULL) &&
-		    table_has_rows(e->db, r->name)) {
-			event(e, LOG_LEVEL_NOTICE, "policy", UNIT_NONE, NULL, "register %s has rows already: they are sealed as inserts",
-			      r->name);
-			rc = watch_walk(e, r, "adopt", err);
-		}
+		if (r != NULL && (before == NULL || policy_register(before, r->name) == NULL))
+			rc = adopt_wait(e, r, err);
 	}
-	return rc;
+	if (rc == 0)
+		rc = watch_install(e, false, err);
+	return rc == 0 ? hold_look(e, err) : rc;
 }
 
 /* In the caller's transaction; what fails is rolled back to where it began, and the last good policy stays. */

@@ -477,6 +477,7 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 /* ---- quarantine */
 
 struct retrying {
+	const struct catalog *catalog;
 	struct arena arena;
 	uint32_t n, most;
 	struct { uint32_t reg; struct cell key; } *rows;
@@ -485,7 +486,10 @@ struct retrying {
 static int collect(void *arg, uint32_t reg, struct cell key)
 {
 	struct retrying *t = arg;
+	const struct reg *r = catalog_number(t->catalog, reg);
 
+	if (r == NULL || r->hold || r->adoption != ADOPT_NOT)
+		return 0;                        /* the whole register waits: its own end is the time to try */
 	if (t->n == t->most)
 		return 1;
 	t->rows[t->n].reg = reg;
@@ -504,6 +508,7 @@ static int retry_row(struct engine *e, struct reg *r, struct cell key_cell, stru
 
 	begin(&m, e, &self, &counts);
 	m.retrying = true;
+	m.adopting = r->adoption > ADOPT_WAITS;  /* asked for by the walk, of a row that the table lacks */
 	rc = key_from_column(key_cell, r->nkey, &m.row, &key, err);
 	if (rc == 0)
 		rc = merging_load(&m, r, key, &row, err);
@@ -516,37 +521,38 @@ static int retry_row(struct engine *e, struct reg *r, struct cell key_cell, stru
 	return rc;
 }
 
+int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err)
+{
+	uint64_t activity = e->activity;
+	struct err say = {0};
+	int rc = state_flush(e->state, err);
+
+	if (rc == 0)
+		rc = db_savepoint(e->db, err);
+	if (rc != 0)
+		return rc;
+	rc = retry_row(e, r, key, &say);
+	if (rc == 0)
+		return db_savepoint_release(e->db, err);
+	db_savepoint_rollback(e->db);
+	state_forget(e->state);
+	e->activity = activity;
+	if (rc != ERR_REFUSED && err != NULL)
+		*err = say;
+	return rc == ERR_REFUSED ? 0 : rc;
+}
+
 int merge_retry(struct engine *e, uint32_t most, struct err *err)
 {
-	struct retrying t = {.most = most};
+	struct retrying t = {.catalog = e->catalog, .most = most};
 	int rc;
 
 	t.rows = arena_array(&t.arena, most, sizeof *t.rows);
 	if (t.rows == NULL)
 		return err_set(err, ERR_NOMEM, "retrying quarantine: memory is short");
 	rc = quarantine_each(e->db, collect, &t, err);
-	for (uint32_t i = 0; rc == 0 && i < t.n; i++) {
-		struct reg *r = catalog_number(e->catalog, t.rows[i].reg);
-		struct err say = {0};
-		uint64_t activity = e->activity;
-
-		if (r == NULL)
-			continue;
-		rc = state_flush(e->state, err);
-		if (rc == 0)
-			rc = db_savepoint(e->db, err);
-		if (rc != 0)
-			break;
-		if (retry_row(e, r, t.rows[i].key, &say) == 0) {
-			rc = db_savepoint_release(e->db, err);
-		} else {
-			db_savepoint_rollback(e->db);
-			state_forget(e->state);
-			e->activity = activity;
-			if (say.code != ERR_REFUSED)
-				rc = say.code;
-		}
-	}
+	for (uint32_t i = 0; rc == 0 && i < t.n; i++)
+		rc = merge_retry_row(e, catalog_number(e->catalog, t.rows[i].reg), t.rows[i].key, err);
 	arena_release(&t.arena);
 	return rc;
 }

@@ -425,8 +425,9 @@ int merging_set_aside(struct merging *m, struct merging_row *row, bool stands, c
 	row->held.flags |= STATE_QUARANTINE;
 	if (m->counts != NULL)
 		m->counts->quarantined++;
-	event(m->e, LOG_LEVEL_WARNING, "quarantine", m->from->peer, m->from->name, "a row of register %s waits: %s", m->reg->name,
-	      why);
+	if (!m->reg->hold && m->reg->adoption == ADOPT_NOT)      /* else the whole register was told of at once */
+		event(m->e, LOG_LEVEL_WARNING, "quarantine", m->from->peer, m->from->name, "a row of register %s waits: %s",
+		      m->reg->name, why);
 	return quarantine_put(m->e->db, m->reg, row->held.key_cell, stands, buf_slice(&value), why, now_ms(m->e), err);
 }
 
@@ -488,6 +489,8 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 
 	if (m->reg->hold)
 		rc = err_set(&say, ERR_REFUSED, "schema hold: the table %s lacks a column of the policy", m->reg->name);
+	else if (m->reg->adoption != ADOPT_NOT && !m->adopting && (lagged || !row->held.exists))
+		rc = err_set(&say, ERR_REFUSED, "the rows of table %s wait for `terracectl adopt`", m->reg->name);
 	else if (waits_already(m, row))
 		rc = err_set(&say, ERR_REFUSED, "%s", "foreign key: a row that it needs, or that needs it, is missing");
 	else if (!m->table_stands || lagged)

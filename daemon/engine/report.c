@@ -180,6 +180,7 @@ static const struct report_command {
 	{ { "segment", "verify" }, false, 1, 1, "", report_segment_verify },
 	{ { "verify", NULL }, false, 0, 0, "d", report_verify },
 	{ { "reconcile", "status" }, false, 0, 0, "ruW", report_reconcile },
+	{ { "adopt", NULL }, false, 0, 0, "", report_adopt },
 };
 
 static const struct report_command *find(const char *const *words, uint32_t n, uint32_t *ret_own)

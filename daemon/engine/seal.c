@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "engine/merge.h"
+#include "engine/adopt.h"
+#include "engine/hold.h"
 #include "engine/seal.h"
 #include "engine/seal_inside.h"
 #include "store/terms.h"
@@ -44,8 +46,7 @@ static bool unit_known(struct engine *e, uint64_t unit)
 	return known;
 }
 
-/* UNIT_NONE with a sentence where it is NULL, malformed, unknown or out of this node's scope. */
-static uint64_t unit_of(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say)
+uint64_t seal_unit(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say)
 {
 	struct cell c;
 	char digits[24];
@@ -72,7 +73,7 @@ static uint64_t unit_of(struct engine *e, const struct reg *r, const struct cell
 	return *ret_say == NULL ? unit : UNIT_NONE;
 }
 
-static int bad_unit(struct merging *m, struct merging_row *row, const char *say, struct err *err)
+int seal_bad_unit(struct merging *m, struct merging_row *row, const char *say, struct err *err)
 {
 	event(m->e, LOG_LEVEL_WARNING, "issue", UNIT_NONE, NULL, "bad-unit in register %s: %s", m->reg->name, say);
 	return issue_put(m->e->db, "bad-unit", m->reg->name, row->held.key_cell, UNIT_NONE, say, now_ms(m->e), err);
@@ -89,7 +90,7 @@ struct cell *seal_cells(struct merging *m, const struct group *g, const struct c
 	return ret;
 }
 
-static bool at_default(const struct reg *r, const struct group *g, const struct cell *cells)
+bool seal_at_default(const struct reg *r, const struct group *g, const struct cell *cells)
 {
 	for (uint32_t i = 0; i < g->ncolumns; i++) {
 		const struct column *c = g->columns[i];
@@ -100,7 +101,7 @@ static bool at_default(const struct reg *r, const struct group *g, const struct 
 	return true;
 }
 
-static bool shows(const struct reg *r, const struct group *g, const struct value *v, const struct cell *cells)
+bool seal_shows(const struct reg *r, const struct group *g, const struct value *v, const struct cell *cells)
 {
 	for (uint32_t i = 0; i < g->ncolumns && i < v->ncells; i++)
 		if ((v->present == NULL || v->present[i]) && !cell_equal(cells[g->columns[i] - r->columns], v->cells[i]))
@@ -174,14 +175,14 @@ static int insert_groups(struct merging *m, struct merging_row *row, uint64_t un
 		enum mode mode;
 		struct value *v;
 
-		if (r->groups[g] == NULL || at_default(r, r->groups[g], cells))
+		if (r->groups[g] == NULL || seal_at_default(r, r->groups[g], cells))
 			continue;
 		mode = own_mode(m->e, r, unit, g, RIGHT_GROUP, &acting);
 		if (mode == MODE_READ) {
 			rc = returned(m, row, r->groups[g], cells, defaults, NULL, err);
 			continue;
 		}
-		v = merging_value(m, row, NULL, g, life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
+		v = merging_value(m, row, NULL, g, life, mode == MODE_OWN && !m->review ? DECISION : PROPOSAL, acting, own, err);
 		if (v == NULL)
 			return ERR_NOMEM;
 		v->cells = seal_cells(m, r->groups[g], cells);
@@ -189,6 +190,11 @@ static int insert_groups(struct merging *m, struct merging_row *row, uint64_t un
 		rc = merging_own(m, row, v, NULL, err);
 	}
 	return rc;
+}
+
+static int not_allowed(struct merging *m, struct merging_row *row, const char *say, struct err *err)
+{
+	return issue_put(m->e->db, "not-allowed", m->reg->name, row->held.key_cell, UNIT_NONE, say, now_ms(m->e), err);
 }
 
 int seal_take_out(struct merging *m, struct merging_row *row, struct err *err)
@@ -203,27 +209,29 @@ int seal_take_out(struct merging *m, struct merging_row *row, struct err *err)
 			*err = say;
 		return rc;
 	}
-	return issue_put(m->e->db, "not-allowed", m->reg->name, row->held.key_cell, UNIT_NONE,
-	                 "this level may not create the row, but another row refers to it / 本级无权新建该行，但有其他行引用它",
-	                 now_ms(m->e), err);
+	return not_allowed(m, row, "this level may not create the row, but another row refers to it / 本级无权新建该行，但有其他行引用它",
+	                   err);
 }
 
-static int seal_insert(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
+int seal_insert(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
 {
 	const struct value *old = row->held.row->row.decision;
 	struct engine *e = m->e;
 	const char *say;
-	uint64_t unit = unit_of(e, m->reg, cells, &say);
+	uint64_t unit = seal_unit(e, m->reg, cells, &say);
 	struct value *v;
 	struct mark own;
 	bool acting, refused;
 	int rc;
 
 	if (unit == UNIT_NONE)
-		return bad_unit(m, row, say, err);
+		return seal_bad_unit(m, row, say, err);
 	if (own_mode(e, m->reg, unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN) {
 		struct mark none = {1, 0};
 
+		if (m->adopting)                 /* it stood there before there was a rule: it is not taken away */
+			return not_allowed(m, row, "this level may not create the row; it stays here and is not sent / "
+			                   "本级无权新建该行，该行留在本地，不上报", err);
 		v = merging_value(m, row, NULL, GROUP_ROW, (struct ident){e->unit, none}, DECISION, false, none, err);
 		if (v == NULL)
 			return ERR_NOMEM;
@@ -392,7 +400,7 @@ static int seal_move(struct merging *m, struct merging_row *row, const struct ce
 	const struct value *h = row->held.row->row.decision;
 	struct engine *e = m->e;
 	const char *say;
-	uint64_t unit = unit_of(e, m->reg, cells, &say);
+	uint64_t unit = seal_unit(e, m->reg, cells, &say);
 	struct value *v;
 	struct mark own;
 	bool acting;
@@ -401,7 +409,7 @@ static int seal_move(struct merging *m, struct merging_row *row, const struct ce
 	if (unit == h->row_unit)
 		return issue_solved(e->db, "bad-unit", m->reg->name, row->held.key_cell, err);
 	if (unit == UNIT_NONE)
-		return bad_unit(m, row, say, err);
+		return seal_bad_unit(m, row, say, err);
 	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN)
 		return move_returned(m, row, unit, err);
 	rc = seal_mark(m, &own, err);
@@ -503,9 +511,9 @@ static bool wants_seal(struct merging *m, struct merging_row *row, uint32_t g, c
 	if (!look->whole)
 		return false;
 	if (shown == NULL)
-		return !at_default(m->reg, m->reg->groups[g], cells);
+		return !seal_at_default(m->reg, m->reg->groups[g], cells);
 	if (shown->v->kind == PROPOSAL)          /* provisional: its own cells say what the table showed */
-		return !shows(m->reg, m->reg->groups[g], shown, cells);
+		return !seal_shows(m->reg, m->reg->groups[g], shown, cells);
 	return !same && own_mode(m->e, m->reg, row->unit, g, RIGHT_GROUP, &acting) == MODE_OWN;
 }
 
@@ -528,7 +536,7 @@ static int seal_update(struct merging *m, struct merging_row *row, const struct 
 		if (r->groups[g] != NULL && wants_seal(m, row, g, look, cells, same))
 			wanted |= UINT64_C(1) << g;
 	if (moved)
-		unit = unit_of(m->e, r, cells, &say);
+		unit = seal_unit(m->e, r, cells, &say);
 	rc = seal_judge_update(m, row, look, unit != UNIT_NONE ? unit : row->held.row->row.decision->row_unit, cells, &wanted,
 	                       &moved, err);
 	if (rc == 0 && moved)
@@ -558,6 +566,8 @@ static int seal_row(struct merging *m, struct look *look, struct err *err)
 
 	if (rc == 0)
 		rc = table_read(m->e->table, look->reg, row.held.key_cell, look->key, &m->row, &cells, err);
+	if (rc == 0 && cells != NULL && look->reg->hold)
+		rc = hold_fill(m, &row, cells, err);
 	if (rc != 0)
 		return rc;
 	if (look->gone_only && cells != NULL)
@@ -567,6 +577,8 @@ static int seal_row(struct merging *m, struct look *look, struct err *err)
 			size += group_size(m, look->reg->groups[g], cells);
 	if (size > LIMIT_ROW)
 		return too_large(m, &row, err);
+	if (look->reg->adoption > ADOPT_WAITS && (!row.held.exists || row.held.flags & STATE_QUARANTINE))
+		return cells != NULL ? adopt_row(m, &row, cells, err) : 0;
 	if (cells == NULL && row.stood && !(row.held.flags & STATE_QUARANTINE))
 		rc = seal_delete(m, &row, look, err);
 	else if (cells != NULL && !row.stood)
@@ -645,6 +657,9 @@ static int seal_entries(struct merging *m, struct log_entry *entries, uint32_t n
 	for (uint32_t i = 0; i < n && rc == 0;) {
 		struct reg *r = catalog_number(m->e->catalog, entries[i].reg);
 		uint32_t first = i;
+
+		if (r != NULL && r->hold && !r->key[0]->present)
+			r = NULL;                /* its table is gone: an audit looks when it is there again */
 
 		arena_reset(&m->row);
 		if (r != NULL)

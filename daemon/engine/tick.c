@@ -1,6 +1,7 @@
 /* Tick: what is due between jobs.  An inotify event only starts the quiet time; a look at the log decides. */
 #include "base/log.h"
 #include "engine/contact.h"
+#include "engine/hold.h"
 #include "engine/merge.h"
 #include "store/terms.h"
 
@@ -105,6 +106,8 @@ static int64_t schema(struct engine *e)
 	guard = e;
 	if (rc == 0)
 		rc = engine_reload_catalog(e, &err);
+	if (rc == 0)
+		rc = hold_look(e, &err);
 	if (rc == 0)
 		rc = watch_install(e, true, &err);
 	if (rc == 0)
@@ -259,7 +262,7 @@ int64_t engine_tick(struct engine *e, bool hint)
 	bool more = false;
 	int rc;
 
-	if (atomic_load(&e->stopping))
+	if (atomic_load(&e->stopping) || e->paused)
 		return LOOK_MS;
 	wait = MIN(wait, schema(e));
 	wait = MIN(wait, look(e, hint));

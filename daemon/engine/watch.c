@@ -4,10 +4,12 @@
 
 #include "base/log.h"
 #include "engine/merge.h"
+#include "engine/adopt.h"
 #include "engine/seal.h"
 #include "engine/watch.h"
 
 #define WALK_ROWS 2000u
+#define WALK_WAITING 500u                 /* rows of the state a slice: each is a savepoint where it waits */
 
 /* ---- modes */
 
@@ -111,7 +113,7 @@ int watch_missing(struct db *db, const struct catalog *c, bool top, enum level l
 		struct capture_modes modes;
 		uint32_t missing = 0;
 
-		if (r->policy == NULL || r->hold)
+		if (r->policy == NULL || r->hold || r->adoption == ADOPT_WAITS)
 			continue;
 		modes_of((struct place){top, level}, r, &modes, &s);
 		rc = capture_check(db, r, &modes, &missing, err);
@@ -119,6 +121,15 @@ int watch_missing(struct db *db, const struct catalog *c, bool top, enum level l
 			break;
 	}
 	return rc;
+}
+
+int watch_register(struct engine *e, struct reg *r, struct err *err)
+{
+	_cleanup_(sentences_release) struct sentences s = {0};
+	struct capture_modes modes;
+
+	modes_of((struct place){e->parent == UNIT_NONE, e->level}, r, &modes, &s);
+	return capture_install(e->db, r, &modes, err);
 }
 
 int watch_install(struct engine *e, bool check, struct err *err)
@@ -132,8 +143,12 @@ int watch_install(struct engine *e, bool check, struct err *err)
 		struct capture_modes modes;
 		uint32_t missing = 1;
 
-		if (r->policy == NULL || r->hold)
+		if (r->policy == NULL)
 			continue;
+		if (r->hold || r->adoption == ADOPT_WAITS) {     /* what comes for it is held in the state */
+			rc = capture_state(e->db, r, err);
+			continue;
+		}
 		modes_of(at, r, &modes, &s);
 		if (check)
 			rc = capture_check(e->db, r, &modes, &missing, err);
@@ -151,6 +166,11 @@ int watch_install(struct engine *e, bool check, struct err *err)
 
 /* ---- the walk */
 
+enum why_walk { WALK_ADOPT, WALK_AUDIT };
+
+/* An adoption goes over the state first, so that parents of what is written later are there. */
+enum stage { TABLE_BEGIN, TABLE_ON, STATE_BEGIN, STATE_ON };
+
 int watch_walk(struct engine *e, const struct reg *r, const char *why, struct err *err)
 {
 	sqlite3_stmt *q = db_statement(e->db, SQL_SEAL_CURSOR_PUT, err);
@@ -159,7 +179,7 @@ int watch_walk(struct engine *e, const struct reg *r, const char *why, struct er
 		return ERR_DB;
 	bind_u64(q, 1, r->number);
 	sqlite3_bind_null(q, 2);
-	sqlite3_bind_int64(q, 3, 0);
+	sqlite3_bind_int64(q, 3, strcmp(why, "adopt") == 0 ? STATE_BEGIN : TABLE_BEGIN);
 	bind_text(q, 4, why);
 	return db_run(e->db, q, err);
 }
@@ -167,11 +187,11 @@ int watch_walk(struct engine *e, const struct reg *r, const char *why, struct er
 struct walk {
 	struct reg *reg;
 	struct cell key;
-	int64_t stage;                   /* 0 table from the start, 1 table after key, 2 state from the start, 3 after key */
-	bool audit;
+	int64_t stage;
+	enum why_walk why;
 };
 
-static int walk_get(struct engine *e, struct arena *a, struct walk *ret, bool *ret_found, struct err *err)
+static int walk_of(struct engine *e, struct reg *r, struct arena *a, struct walk *ret, bool *ret_found, struct err *err)
 {
 	sqlite3_stmt *q = db_statement(e->db, SQL_SEAL_CURSOR, err);
 	int rc;
@@ -179,16 +199,37 @@ static int walk_get(struct engine *e, struct arena *a, struct walk *ret, bool *r
 	*ret_found = false;
 	if (q == NULL)
 		return ERR_DB;
+	bind_u64(q, 1, r->number);
 	rc = db_step(e->db, q, err);
 	if (rc <= 0)
 		return rc < 0 ? ERR_DB : 0;
-	ret->reg = catalog_number(e->catalog, (uint32_t)sqlite3_column_int64(q, 0));
-	ret->key = cell_copy(a, read_cell(q, 1));
-	ret->stage = sqlite3_column_int64(q, 2);
-	ret->audit = strcmp((const char *)sqlite3_column_text(q, 3), "audit") == 0;
-	*ret_found = ret->reg != NULL;
+	ret->reg = r;
+	ret->key = cell_copy(a, read_cell(q, 0));
+	ret->stage = sqlite3_column_int64(q, 1);
+	ret->why = strcmp((const char *)sqlite3_column_text(q, 2), "audit") == 0 ? WALK_AUDIT : WALK_ADOPT;
+	*ret_found = true;
 	sqlite3_reset(q);
 	return 0;
+}
+
+/* The walk of the first register, parents first. */
+static int walk_get(struct engine *e, struct arena *a, struct walk *ret, bool *ret_found, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(e->db, SQL_SEAL_CURSOR_ANY, err);
+	int rc;
+
+	*ret_found = false;
+	if (q == NULL)
+		return ERR_DB;
+	rc = db_step(e->db, q, err);
+	sqlite3_reset(q);
+	if (rc <= 0)
+		return rc < 0 ? ERR_DB : 0;
+	rc = 0;
+	for (uint32_t i = 0; rc == 0 && !*ret_found && i < e->catalog->nregs; i++)
+		if (!e->catalog->regs[i]->hold)
+			rc = walk_of(e, e->catalog->regs[i], a, ret, ret_found, err);
+	return rc;
 }
 
 static int walk_put(struct engine *e, const struct walk *w, bool done, struct err *err)
@@ -201,12 +242,56 @@ static int walk_put(struct engine *e, const struct walk *w, bool done, struct er
 	if (!done) {
 		bind_cell(q, 2, w->key);
 		sqlite3_bind_int64(q, 3, w->stage);
-		bind_text(q, 4, w->audit ? "audit" : "adopt");
+		bind_text(q, 4, w->why == WALK_AUDIT ? "audit" : "adopt");
 	}
 	return db_run(e->db, q, err);
 }
 
-static int step(struct engine *e, bool *ret_more, struct err *err)
+/* Rows that are held and wait: those that the table lacks are written now (an audit: all of them). */
+static int walk_waiting(struct engine *e, struct walk *w, struct arena *a, uint32_t *ret_n, struct err *err)
+{
+	struct cell after = w->key;
+	struct key *keys;
+	int rc = state_scan(e->state, w->reg, w->stage == STATE_ON ? &after : NULL, UNIT_NONE, WALK_WAITING, a, &keys, ret_n, err);
+
+	for (uint32_t i = 0; rc == 0 && i < *ret_n; i++) {
+		struct cell *cells = NULL;
+		struct held held;
+
+		w->key = key_column(keys[i], a);
+		rc = state_load(e->state, w->reg, keys[i], a, &held, err);
+		if (rc != 0 || !(held.flags & STATE_QUARANTINE))
+			continue;
+		if (w->why == WALK_ADOPT && w->reg->adoption != ADOPT_NOT)
+			rc = table_read(e->table, w->reg, w->key, keys[i], a, &cells, err);
+		if (rc == 0 && cells == NULL)
+			rc = merge_retry_row(e, w->reg, w->key, err);
+		state_trim(e->state);
+	}
+	return rc;
+}
+
+static int walk_slice(struct engine *e, struct walk *w, struct arena *a, uint32_t *ret_n, struct err *err)
+{
+	bool state_rows = w->stage >= STATE_BEGIN;
+	struct cell from = w->key;
+	uint32_t waiting = 0;
+	int rc = 0;
+
+	if (!state_rows || w->why == WALK_AUDIT)
+		rc = seal_walk(e, w->reg, w->stage & 1 ? &from : NULL, state_rows, w->why == WALK_AUDIT,
+		               state_rows ? WALK_WAITING : WALK_ROWS, a, &w->key, ret_n, err);
+	if (rc == 0 && state_rows) {
+		w->key = from;
+		rc = walk_waiting(e, w, a, &waiting, err);
+		*ret_n = waiting;
+	}
+	if (rc == 0 && !state_rows && w->why == WALK_ADOPT && w->reg->adoption != ADOPT_NOT)
+		rc = adopt_step(e, w->reg, *ret_n, err);
+	return rc;
+}
+
+static int step(struct engine *e, struct reg **ret_adopted, bool *ret_more, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = {0};
 	struct walk w;
@@ -218,26 +303,31 @@ static int step(struct engine *e, bool *ret_more, struct err *err)
 		return rc;
 	rc = seal_empty(e, err);
 	if (rc == 0)
-		rc = seal_walk(e, w.reg, w.stage & 1 ? &w.key : NULL, w.stage >= 2, w.audit, WALK_ROWS, &a, &w.key, &n, err);
+		rc = walk_slice(e, &w, &a, &n, err);
 	if (rc != 0)
 		return rc;
 	if (n > 0) {
 		w.stage |= 1;
-	} else if (w.audit && w.stage < 2) {
-		w.stage = 2;
+	} else if (w.stage / 2 == (w.why == WALK_ADOPT)) {       /* its first half is over */
+		w.stage = w.why == WALK_ADOPT ? TABLE_BEGIN : STATE_BEGIN;
 		w.key.type = CELL_NULL;
 	} else {
 		done = true;
 		event(e, LOG_LEVEL_INFO, "seal", UNIT_NONE, NULL, "register %s: all rows have been looked at", w.reg->name);
+		if (w.why == WALK_ADOPT && w.reg->adoption != ADOPT_NOT) {
+			*ret_adopted = w.reg;
+			rc = adopt_end(e, w.reg, err);
+		}
 	}
 	*ret_more = true;
-	return walk_put(e, &w, done, err);
+	return rc == 0 ? walk_put(e, &w, done, err) : rc;
 }
 
 int watch_step(struct engine *e, bool *ret_more, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
 	_cleanup_(arena_release) struct arena a = {0};
+	struct reg *adopted = NULL;
 	struct walk w;
 	bool found;
 	int rc = walk_get(e, &a, &w, &found, err);
@@ -248,6 +338,10 @@ int watch_step(struct engine *e, bool *ret_more, struct err *err)
 	rc = engine_begin(e, err);
 	guard = e;
 	if (rc == 0)
-		rc = step(e, ret_more, err);
-	return rc == 0 ? engine_commit(e, err) : rc;
+		rc = step(e, &adopted, ret_more, err);
+	if (rc == 0)
+		rc = engine_commit(e, err);
+	if (rc == 0 && adopted != NULL)
+		adopted->adoption = ADOPT_NOT;
+	return rc;
 }

@@ -94,20 +94,26 @@ static int encoding_check(struct db *db, const struct reg *r, struct err *err)
 	return rc;
 }
 
-int capture_install(struct db *db, const struct reg *r, const struct capture_modes *modes, struct err *err)
+int capture_state(struct db *db, const struct reg *r, struct err *err)
 {
-	_cleanup_(arena_release) struct arena a = { 0 };
-	struct trigger *wanted, *standing;
-	uint32_t nwanted, nstanding;
 	char state[32], sql[256];
-	int rc;
 
 	state_table(r, state);
 	snprintf(sql, sizeof(sql),
 	         "CREATE TABLE IF NOT EXISTS %s(key %s, unit INTEGER NOT NULL, flags INTEGER NOT NULL, "
 	         "version INTEGER NOT NULL, term BLOB)%s", state,
 	         r->rowid_key ? "INTEGER PRIMARY KEY" : "NOT NULL PRIMARY KEY", r->rowid_key ? "" : " WITHOUT ROWID");
-	if ((rc = encoding_check(db, r, err)) != 0 || (rc = db_exec(db, sql, err)) != 0 ||
+	return db_exec(db, sql, err);
+}
+
+int capture_install(struct db *db, const struct reg *r, const struct capture_modes *modes, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	struct trigger *wanted, *standing;
+	uint32_t nwanted, nstanding;
+	int rc;
+
+	if ((rc = encoding_check(db, r, err)) != 0 || (rc = capture_state(db, r, err)) != 0 ||
 	    (rc = triggers_make(db, r, modes, &a, &wanted, &nwanted, err)) != 0 ||
 	    (rc = standing_read(db, r, &a, &standing, &nstanding, err)) != 0)
 		return rc;

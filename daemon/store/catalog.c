@@ -375,11 +375,42 @@ static int groups_lay(struct loading *l, struct reg *r, const struct policy_regi
 	return 0;
 }
 
+const char *adoption_word(enum adoption a)
+{
+	return a == ADOPT_MINE ? "mine" : a == ADOPT_SUPERIOR ? "superior" : a == ADOPT_REVIEW ? "review" : NULL;
+}
+
+enum adoption adoption_of(const char *word)
+{
+	for (enum adoption a = ADOPT_MINE; a <= ADOPT_REVIEW; a++)
+		if (strcmp(adoption_word(a), word) == 0)
+			return a;
+	return ADOPT_NOT;
+}
+
+static int adoption_read(struct loading *l, struct reg *r)
+{
+	sqlite3_stmt *s = db_statement(l->db, SQL_ADOPTION_GET, l->err);
+	int rc;
+
+	if (s == NULL)
+		return code_of(l);
+	bind_u64(s, 1, r->number);
+	rc = db_step(l->db, s, l->err);
+	if (rc > 0)
+		r->adoption = sqlite3_column_type(s, 0) == SQLITE_NULL ? ADOPT_WAITS :
+		              adoption_of((const char *)sqlite3_column_text(s, 0));
+	sqlite3_reset(s);
+	return rc < 0 ? code_of(l) : 0;
+}
+
 static int register_load(struct loading *l, struct reg *r, const struct policy_register *p)
 {
 	struct table t = { 0 };
 	struct names known;
 
+	if (adoption_read(l, r) != 0)
+		return code_of(l);
 	if (columns_lay(l, r, p) != 0 || groups_lay(l, r, p) != 0 || table_read(l, r->name, &t) != 0)
 		return code_of(l);
 	for (uint32_t i = 0; i < r->ncolumns; i++)

@@ -277,9 +277,9 @@ int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *er
 		rc = configure(db, err);
 	if (rc == 0 && !db->read_only && sqlite3_db_readonly(db->sql, "main") == 1)
 		rc = err_set(err, ERR_IO, "%s is read-only; check its permissions and its folder's", path);
-	if (rc == 0 && fresh && !db->read_only)          /* a file of ours; an adopted one keeps its journal mode */
+	if (rc == 0 && fresh && mode == DB_MAKE)          /* a file of ours; an adopted one keeps its journal mode */
 		rc = db_exec(db, "PRAGMA journal_mode = WAL", err);
-	if (rc == 0 && !db->read_only)
+	if (rc == 0 && (mode == DB_WRITE || mode == DB_MAKE))
 		rc = migrate(db, err);
 	if (rc != 0) {
 		db_close(db);

@@ -140,8 +140,10 @@ static int load_table(sqlite3 *db, struct shape *s, struct err *err)
 			       r->name, name);
 	if (strncasecmp(sql, "create virtual", 14) == 0)
 		return err_set(err, ERR_POLICY, "register %s: a virtual table cannot be a register", r->name);
-	return ddl_conflict_clause(sql, err) != 0 ? err_prefix(err, "register %s: ", r->name)
-						  : load_columns(db, s, err);
+	/* What the application brought along is named by `adopt` and `doctor`, not refused. */
+	if (!r->application_schema && ddl_conflict_clause(sql, err) != 0)
+		return err_prefix(err, "register %s: ", r->name);
+	return load_columns(db, s, err);
 }
 
 /* A named column that is there under exactly that name and is no generated one. */
@@ -185,7 +187,7 @@ static int index_fits(sqlite3 *db, const struct shape *s, const char *index, boo
 	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
 		const char *name = (const char *)sqlite3_column_text(q, 1),
 			   *collation = (const char *)sqlite3_column_text(q, 2);
-		if (sqlite3_column_int(q, 0) == -2)
+		if (sqlite3_column_int(q, 0) == -2 && !r->application_schema)
 			return err_set(err, ERR_POLICY,
 				       "register %s: unique index %s has an expression; a unique index names "
 				       "columns only",
@@ -212,10 +214,13 @@ static int unique_indexes(sqlite3 *db, struct shape *s, bool *ret_key, struct er
 		bool fits = false;
 		if (name == NULL || origin == NULL)
 			return err_set(err, ERR_NOMEM, "register %s: no memory", r->name);
-		if (sqlite3_column_int(q, 2) != 0)
+		if (sqlite3_column_int(q, 2) != 0) {
+			if (r->application_schema)
+				continue;
 			return err_set(err, ERR_POLICY,
 				       "register %s: unique index %s is partial; it displaces rows unseen",
 				       r->name, name);
+		}
 		s->pk_index |= strcmp(origin, "pk") == 0;
 		if ((code = index_fits(db, s, name, &fits, err)) != 0)
 			return code;

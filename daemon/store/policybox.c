@@ -152,3 +152,20 @@ bool table_has_rows(struct db *db, const char *table)
 	sqlite3_finalize(q);
 	return any;
 }
+
+int table_count(struct db *db, const char *table, int64_t *ret, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	buf_printf(&sql, "SELECT count(*) FROM ");
+	identifier_put(&sql, table);
+	rc = db_prepare(db, buf_text(&sql), &q, err);
+	if (rc == 0 && db_step(db, q, err) > 0)
+		*ret = sqlite3_column_int64(q, 0);
+	else if (rc == 0)
+		rc = db_code(err);
+	sqlite3_finalize(q);
+	return rc;
+}

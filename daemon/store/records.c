@@ -409,6 +409,22 @@ int issue_put(struct db *db, const char *kind, const char *reg, struct cell key,
 	return rc;
 }
 
+int issue_is_open(struct db *db, const char *kind, const char *reg, struct cell key, bool *ret, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(db, SQL_ISSUE_OPEN, err);
+	int rc;
+
+	if (q == NULL)
+		return db_code(err);
+	bind_text(q, 1, kind);
+	bind_text(q, 2, reg);
+	bind_cell(q, 3, key);
+	rc = db_step(db, q, err);
+	sqlite3_reset(q);
+	*ret = rc > 0;
+	return rc < 0 ? db_code(err) : 0;
+}
+
 int issue_solved(struct db *db, const char *kind, const char *reg, struct cell key, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_ISSUE_SOLVED, err);

@@ -431,3 +431,36 @@ int report_integrity(struct db *db, bool deep, int (*fn)(void *arg, const char *
 
 	return each(db, db_statement(db, deep ? SQL_REPORT_CHECK_DEEP : SQL_REPORT_CHECK, err), one_line, &c, err);
 }
+
+int report_waiting_rows(struct db *db, uint32_t reg, uint64_t *ret, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(db, SQL_REPORT_WAITING, err);
+	int rc;
+
+	*ret = 0;
+	if (q == NULL)
+		return db_code(err);
+	bind_u64(q, 1, reg);
+	rc = db_step(db, q, err);
+	if (rc > 0)
+		*ret = read_unsigned(q, 0);
+	sqlite3_reset(q);
+	return rc < 0 ? db_code(err) : 0;
+}
+
+int report_adoption(struct db *db, uint32_t reg, uint64_t *ret_total, uint64_t *ret_done, struct err *err)
+{
+	sqlite3_stmt *q = db_statement(db, SQL_ADOPTION_GET, err);
+	int rc;
+
+	if (q == NULL)
+		return db_code(err);
+	bind_u64(q, 1, reg);
+	rc = db_step(db, q, err);
+	if (rc > 0) {
+		*ret_total = read_unsigned(q, 1);
+		*ret_done = read_unsigned(q, 2);
+	}
+	sqlite3_reset(q);
+	return rc < 0 ? db_code(err) : 0;
+}

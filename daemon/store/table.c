@@ -372,13 +372,23 @@ static struct writer *find_writer(struct reg_table *rt, bool insert, const bool 
 	return NULL;
 }
 
+/* Where a local trigger runs, what fails may be its own: the row waits, and the rest goes on. */
+static int by_local(const struct reg *r, int rc, struct err *err)
+{
+	if (rc != ERR_DB || r->policy == NULL || r->policy->nlocal == 0)
+		return rc;
+	if (err != NULL)
+		err->code = ERR_REFUSED;
+	return ERR_REFUSED;
+}
+
 static int refused(struct table *t, const struct reg *r, struct err *err)
 {
 	if ((sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_CONSTRAINT)
 		return err_set(err, ERR_REFUSED, "table %s: %s", r->name, sqlite3_errmsg(t->db->sql));
 	if ((sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_MISMATCH || (sqlite3_errcode(t->db->sql) & 0xff) == SQLITE_TOOBIG)
 		return err_set(err, ERR_REFUSED, "table %s: %s", r->name, sqlite3_errmsg(t->db->sql));
-	return db_fail(t->db, r->name, err);
+	return by_local(r, db_fail(t->db, r->name, err), err);
 }
 
 static int overflow_write(struct table *t, const struct reg *r, struct key key, const bool *mask, const struct cell *cells,
@@ -429,7 +439,7 @@ int table_write(struct table *t, const struct reg *r, struct key key, bool inser
 		return rc;
 	w = find_writer(rt, insert, present);
 	if (w == NULL)
-		rc = prepare_writer(t, rt, insert, present, &w, err);
+		rc = by_local(r, prepare_writer(t, rt, insert, present, &w, err), err);
 	if (rc != 0)
 		return rc;
 	for (uint32_t i = 0; i < r->ncolumns; i++)
@@ -458,7 +468,7 @@ int table_delete(struct table *t, const struct reg *r, struct key key, struct er
 		buf_printf(&sql, "DELETE FROM ");
 		identifier_put(&sql, r->name);
 		where_key(&sql, r, "", 1);
-		rc = db_prepare(t->db, buf_text(&sql), &rt->remove, err);
+		rc = by_local(r, db_prepare(t->db, buf_text(&sql), &rt->remove, err), err);
 	}
 	if (rc != 0)
 		return rc;

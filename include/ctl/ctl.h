@@ -82,6 +82,10 @@ int cmd_issues_close(struct ctl *c, struct err *err);
 int cmd_quarantine_retry(struct ctl *c, struct err *err);
 int cmd_quarantine_drop(struct ctl *c, struct err *err);
 int cmd_reconcile(struct ctl *c, struct err *err);
+int cmd_adopt(struct ctl *c, struct err *err);
+int cmd_release(struct ctl *c, struct err *err);
+int cmd_schema_begin(struct ctl *c, struct err *err);
+int cmd_schema_end(struct ctl *c, struct err *err);
 int cmd_doctor(struct ctl *c, struct err *err);
 int cmd_report(struct ctl *c, struct err *err);  /* whatever only reads: engine/report.h */
 int cmd_log(struct ctl *c, struct err *err);     /* the same, and --follow */

@@ -51,6 +51,8 @@ struct merging {
 	bool walk;                       /* sealing rows that no trigger named */
 	uint64_t decider;                /* of a record that tells of another's decision; UNIT_NONE: this node */
 	bool open_records;               /* records are open: what comes to stand may end them (engine/closing.c) */
+	bool adopting;                   /* rows that stood before their policy came: the table is written where it lags */
+	bool review;                     /* adopting: what this level might decide becomes a proposal */
 	bool retrying;                   /* what the table refuses again stays in quarantine as it is */
 	struct mark batch;               /* sealing: one mark for the slice; tick 0 = not minted yet */
 	uint32_t late;                   /* CHANGE_LATE for what an audit found */
@@ -110,6 +112,7 @@ bool closing_same(const struct value *a, const struct value *b);
 const char *closing_sentence(struct merging *m, const struct merging_row *row, enum why why);
 
 /* Rows that wait in quarantine are tried again, at most `most`. */
+int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err);  /* 0 also where it still waits */
 int merge_retry(struct engine *e, uint32_t most, struct err *err);
 
 /* ---- engine/wire.c */

@@ -50,6 +50,7 @@ int report_segment_dump(struct report *r, struct err *err);
 int report_segment_verify(struct report *r, struct err *err);
 int report_verify(struct report *r, struct err *err);
 int report_reconcile(struct report *r, struct err *err);
+int report_adopt(struct report *r, struct err *err);
 
 /* ---- parts of documents; NULL where memory is short, which json's own setters pass on as an error */
 json_t *json_unit(uint64_t unit);                /* "620702000000"; null where none */

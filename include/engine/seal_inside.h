@@ -1,4 +1,5 @@
-/* Seal's inside: what engine/seal.c and engine/seal_rules.c share. */
+/* Seal's inside: what engine/seal.c, seal_rules.c and adopt.c share.  cells: of all columns of m->reg, as the table has
+ * them. */
 #ifndef ENGINE_SEAL_INSIDE_H
 #define ENGINE_SEAL_INSIDE_H
 
@@ -18,6 +19,13 @@ struct look {
 /* One mark a slice: the counter stands above every mark of this level that is held, and a slice has each row once. */
 int seal_mark(struct merging *m, struct mark *ret, struct err *err);
 struct cell *seal_cells(struct merging *m, const struct group *g, const struct cell *cells);
+/* The unit that a row names; UNIT_NONE with a sentence where it is NULL, malformed, unknown or out of scope. */
+uint64_t seal_unit(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say);
+int seal_bad_unit(struct merging *m, struct merging_row *row, const char *say, struct err *err);
+bool seal_at_default(const struct reg *r, const struct group *g, const struct cell *cells);
+bool seal_shows(const struct reg *r, const struct group *g, const struct value *v, const struct cell *cells);
+/* A row that is not held: group row and the groups that differ from their defaults, as this level may write them. */
+int seal_insert(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err);
 /* The table as it has to be: columns of `mask` get `cells`. */
 int seal_put_back(struct merging *m, struct merging_row *row, const bool *mask, const struct cell *cells, struct err *err);
 /* A row that this level may not make goes from the table, unless another row refers to it: then it stays, is not

@@ -48,6 +48,7 @@ struct engine {
 	int64_t log_last, log_seen_ms, log_first_ms, next_look_ms, hint_ms;
 	int64_t schema_version;
 	int64_t next_retry_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
+	bool paused;                     /* terracectl schema begin: nothing is captured, taken or sent until schema end */
 	int64_t noted_s;                 /* tree time of the last time note (top) */
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
 	uint64_t busy_commits;           /* db->changes then */
@@ -146,6 +147,7 @@ int seal_delta(struct engine *e, enum level ceiling, const struct payload *p, st
 /* ---- capture (engine/watch.c) */
 /* Installs the triggers of every register, or (check) only where some are missing: then the register is audited. */
 int watch_install(struct engine *e, bool check, struct err *err);
+int watch_register(struct engine *e, struct reg *r, struct err *err);            /* the triggers of one, without a word */
 /* Rows of the register are walked by the next ticks and sealed where no trigger named them; why: "adopt", "audit". */
 int watch_walk(struct engine *e, const struct reg *r, const char *why, struct err *err);
 /* One slice of such a walk; *ret_more: there is more. */

@@ -28,6 +28,8 @@ struct capture_modes {
 
 /* Drops all of ours on the register's table and makes what the modes need.  In the caller's transaction. */
 int capture_install(struct db *db, const struct reg *r, const struct capture_modes *modes, struct err *err);
+/* Only the state table: of a register that is held or waits for its adoption. */
+int capture_state(struct db *db, const struct reg *r, struct err *err);
 int capture_remove(struct db *db, const struct reg *r, struct err *err);
 /* Whether each trigger of ours stands as it should (text compared); *ret_missing counts those that do not. */
 int capture_check(struct db *db, const struct reg *r, const struct capture_modes *modes, uint32_t *ret_missing,

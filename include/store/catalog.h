@@ -29,6 +29,12 @@ struct group {
 	const struct policy_group *policy;       /* NULL: no active policy has it any more */
 };
 
+/* A register whose table had rows before its policy came: until `terracectl adopt` says what is to be kept it is
+ * neither watched nor written; then its rows are sealed slice by slice. */
+enum adoption { ADOPT_NOT, ADOPT_WAITS, ADOPT_MINE, ADOPT_SUPERIOR, ADOPT_REVIEW };
+const char *adoption_word(enum adoption a);      /* "mine", "superior", "review"; NULL for the others */
+enum adoption adoption_of(const char *word);     /* ADOPT_NOT where it is none of the three */
+
 struct reg {                             /* `register` is a keyword of C */
 	uint32_t number;
 	const char *name;
@@ -46,6 +52,7 @@ struct reg {                             /* `register` is a keyword of C */
 	uint32_t ngroups;                /* greatest number + 1; index = number, [0] is `row` */
 	struct group **groups;           /* NULL where a number is not in use */
 	bool hold;                       /* schema hold: the application's table is missing or lacks a column */
+	enum adoption adoption;
 };
 
 struct catalog {

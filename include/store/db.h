@@ -23,7 +23,7 @@ struct db {
 	uint64_t changes;                /* transactions committed since open */
 };
 
-enum db_mode { DB_WRITE, DB_MAKE, DB_READ };
+enum db_mode { DB_WRITE, DB_MAKE, DB_READ, DB_BARE };    /* BARE: writes, and migrates nothing */
 
 /* Opens, sets the connection's rules (triggers and foreign keys off on the writer, trusted_schema=0, busy timeout,
  * synchronous=FULL), runs forward migrations of schema/state where it may write.  Errors say which of: not a

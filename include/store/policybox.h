@@ -25,5 +25,6 @@ int time_notes_drop(struct db *db, uint64_t author, uint64_t before, struct err 
 
 /* Whether the register's table has any row. */
 bool table_has_rows(struct db *db, const char *table);
+int table_count(struct db *db, const char *table, int64_t *ret, struct err *err);
 
 #endif

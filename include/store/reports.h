@@ -106,6 +106,9 @@ int report_log_rows(struct db *db, uint64_t *ret, struct err *err);
 int report_oldest(struct db *db, uint64_t author, int64_t *ret_ms, struct err *err);
 /* Registers whose rows are being walked, by number; the greatest id of a segment kept here, 0 = none. */
 int report_walks(struct db *db, int (*fn)(void *arg, uint32_t reg), void *arg, struct err *err);
+/* Living rows of a register that wait in quarantine; how far its adoption is. */
+int report_waiting_rows(struct db *db, uint32_t reg, uint64_t *ret, struct err *err);
+int report_adoption(struct db *db, uint32_t reg, uint64_t *ret_total, uint64_t *ret_done, struct err *err);
 int report_last_segment(struct db *db, int64_t *ret, struct err *err);
 /* What SQLite says of the file's pages, line by line; "ok" alone where nothing is wrong. */
 int report_integrity(struct db *db, bool deep, int (*fn)(void *arg, const char *line), void *arg, struct err *err);

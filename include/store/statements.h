@@ -32,9 +32,14 @@
 	X(PEER_NAME, "SELECT name FROM terrace_peer WHERE unit = ?1") \
 	X(SCHEMA_VERSION, "PRAGMA schema_version") \
 	X(DATA_VERSION, "PRAGMA data_version") \
-	X(SEAL_CURSOR, "SELECT register, key, started, why FROM terrace_seal_cursor LIMIT 1") \
+	X(SEAL_CURSOR_ANY, "SELECT 1 FROM terrace_seal_cursor LIMIT 1") \
+	X(SEAL_CURSOR, "SELECT key, started, why FROM terrace_seal_cursor WHERE register = ?1") \
 	X(SEAL_CURSOR_PUT, "INSERT OR REPLACE INTO terrace_seal_cursor(register, key, started, why) VALUES(?1, ?2, ?3, ?4)") \
 	X(SEAL_CURSOR_END, "DELETE FROM terrace_seal_cursor WHERE register = ?1") \
+	X(ADOPTION_GET, "SELECT keep, total, done FROM terrace_adoption WHERE register = ?1") \
+	X(ADOPTION_PUT, "INSERT OR REPLACE INTO terrace_adoption(register, keep, actor, total) VALUES(?1, ?2, ?3, ?4)") \
+	X(ADOPTION_STEP, "UPDATE terrace_adoption SET done = done + ?2 WHERE register = ?1") \
+	X(ADOPTION_END, "DELETE FROM terrace_adoption WHERE register = ?1") \
 	/* policybox */ \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO terrace_policy(issuer, version, canonical, segment, state, note, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
 	X(POLICY_LATEST, "SELECT max(version) FROM terrace_policy WHERE issuer = ?1") \
@@ -67,6 +72,15 @@
 	X(CATALOG_REGISTER_ADD, "INSERT INTO terrace_register(number, name) SELECT ?2, ?3 WHERE ?1 = 0") \
 	X(CATALOG_COLUMN_ADD, "INSERT INTO terrace_column(register, number, name) VALUES(?1, ?2, ?3)") \
 	X(CATALOG_GROUP_ADD, "INSERT INTO terrace_group(register, number, name) VALUES(?1, ?2, ?3)") \
+	X(RELEASE_WAITS, "SELECT (SELECT count(*) FROM terrace_log WHERE what IS NOT NULL), (SELECT count(*) FROM terrace_outbox WHERE seq > coalesce((SELECT max(acked) FROM terrace_link WHERE peer NOT IN (SELECT unit FROM terrace_peer)), 0))") \
+	X(RELEASE_OURS, "SELECT name FROM sqlite_master WHERE type = ?1 AND name LIKE 'terrace\\_%' ESCAPE '\\'") \
+	X(SURVEY_SCHEMA, "SELECT sql FROM sqlite_master WHERE type IN ('table', 'view') AND sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'terrace\\_%' ESCAPE '\\' ORDER BY rowid") \
+	X(SURVEY_TRIGGERS, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND name NOT LIKE 'terrace\\_%' ESCAPE '\\' ORDER BY name") \
+	X(SURVEY_ORPHANS, "SELECT f.fkid, f.parent, count(*) FROM pragma_foreign_key_check(?1) f GROUP BY f.fkid, f.parent ORDER BY f.fkid") \
+	X(SURVEY_TABLES, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'terrace\\_%' ESCAPE '\\' ORDER BY name") \
+	X(SURVEY_SQL, "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND sql IS NOT NULL AND name NOT LIKE 'terrace\\_%' ESCAPE '\\' ORDER BY type, name") \
+	X(LOCAL_STANDING, "SELECT name FROM sqlite_temp_master WHERE type = 'trigger'") \
+	X(LOCAL_TRIGGER, "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND name = ?2 COLLATE NOCASE") \
 	X(CAPTURE_STANDING, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?1 ORDER BY name") \
 	X(LOG_PENDING, "SELECT what IS NOT NULL FROM terrace_log ORDER BY seq DESC LIMIT 1") \
 	X(LOG_READ, "SELECT seq, what, key, old FROM terrace_log WHERE seq > ?1 AND what IS NOT NULL ORDER BY seq LIMIT ?2") \
@@ -164,6 +178,7 @@
 	X(INVITE_GET, "SELECT name, secret, until, used FROM terrace_invite WHERE unit = ?1") \
 	X(INVITE_PUT, "INSERT OR REPLACE INTO terrace_invite(unit, name, secret, until, used) VALUES(?1, ?2, ?3, ?4, NULL)") \
 	X(RECORD_CLOSE, "UPDATE terrace_record SET state = 'closed', note = ?2, actor = ?3 WHERE id = ?1 AND state = 'open'") \
+	X(ISSUE_OPEN, "SELECT 1 FROM terrace_issue WHERE kind = ?1 AND register IS ?2 AND key IS ?3 AND state = 'open'") \
 	X(ISSUE_CLOSE, "UPDATE terrace_issue SET state = 'closed', note = ?2, actor = ?3 WHERE id = ?1 AND state = 'open'") \
 	X(INVITE_USED, "UPDATE terrace_invite SET used = ?2 WHERE unit = ?1") \
 	X(DESCENDANT_PUT, "INSERT OR REPLACE INTO terrace_descendant(unit, via, body, at) VALUES(?1, ?2, ?3, ?4)") \
@@ -212,6 +227,7 @@
 	X(REPORT_LOG_ROWS, "SELECT count(*) FROM terrace_log WHERE what IS NOT NULL AND ?1 = 0") \
 	X(REPORT_OLDEST, "SELECT min(s.at) FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled") \
 	X(REPORT_WALKS, "SELECT register FROM terrace_seal_cursor WHERE ?1 = 0 ORDER BY register") \
+	X(REPORT_WAITING, "SELECT count(*) FROM terrace_quarantine WHERE register = ?1 AND alive <> 0") \
 	X(REPORT_LAST_SEGMENT, "SELECT max(id) FROM terrace_segment WHERE ?1 = 0") \
 	X(REPORT_CHECK, "PRAGMA quick_check") \
 	X(REPORT_CHECK_DEEP, "PRAGMA integrity_check") \

@@ -82,6 +82,9 @@ CREATE TABLE terrace_dirty_item(peer INTEGER NOT NULL, kind INTEGER NOT NULL, id
   sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(peer, kind, id)) WITHOUT ROWID;
 CREATE TABLE terrace_cursor(peer INTEGER NOT NULL, register INTEGER NOT NULL, key, started INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY(peer, register)) WITHOUT ROWID;
+-- registers whose table had rows before their policy came: keep NULL = waits for `terracectl adopt`
+CREATE TABLE terrace_adoption(register INTEGER NOT NULL PRIMARY KEY, keep TEXT, actor TEXT, total INTEGER NOT NULL DEFAULT 0,
+  done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE terrace_seal_cursor(register INTEGER NOT NULL PRIMARY KEY, key, started INTEGER NOT NULL DEFAULT 0, why TEXT);
 CREATE TABLE terrace_invite(unit INTEGER NOT NULL PRIMARY KEY, name TEXT, secret BLOB NOT NULL, until INTEGER NOT NULL,
   used INTEGER);

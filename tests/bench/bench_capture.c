@@ -15,6 +15,7 @@
 #include "base/rand.h"
 #include "engine/engine.h"
 #include "engine/install.h"
+#include "engine/self.h"
 #include "store/capture.h"
 
 #define COUNTY_UNIT UINT64_C(532999000000)
@@ -391,6 +392,26 @@ static void heard(void *arg, int level, const char *kind, uint64_t peer, const c
 		fprintf(stderr, "%s: %s\n", kind, text);
 }
 
+/* As `terracectl adopt --apply` orders it. */
+static void begin_adoption(struct engine *e)
+{
+	char list[20], words[64][80];
+	const char *order[66] = { "adopt", list };
+	struct err err = { 0 };
+	json_t *answer = NULL;
+	uint32_t n = 2;
+
+	snprintf(list, sizeof(list), "%016llx", (unsigned long long)e->catalog->list);
+	for (uint32_t i = 0; i < e->catalog->nregs && n < 66; i++)
+		if (e->catalog->regs[i]->adoption == ADOPT_WAITS) {
+			snprintf(words[n - 2], sizeof(words[0]), "%s=mine", e->catalog->regs[i]->name);
+			order[n] = words[n - 2];
+			n++;
+		}
+	ok(engine_command(e, order, n, "bench", &answer, &err), &err);
+	json_decref(answer);
+}
+
 static void verb_adopt(const char *path)
 {
 	static struct identity id;
@@ -418,6 +439,7 @@ static void verb_adopt(const char *path)
 	double start = now();
 	ok(engine_open(&o, &e, &err), &err);
 	ok(policy_publish(e, buf_slice(&form), &version, &err), &err);
+	begin_adoption(e);
 	for (int i = 0, quiet = 0; i < 2000 && quiet < 3; i++) {         /* sealing, then row terms, then checkpoints */
 		int64_t wait = engine_tick(e, true);
 		quiet = wait > 500 ? quiet + 1 : 0;

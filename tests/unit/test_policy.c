@@ -50,7 +50,7 @@ static void round_trip(const struct policy *p, struct buf *ret)
 
 static void test_good(void **state)
 {
-	static const char *const files[] = {"good-plain", "good-forms", "good-propose", "good-all", "good-rules"};
+	static const char *const files[] = {"good-plain", "good-forms", "good-propose", "good-all", "good-rules", "good-local"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		char path[200];
