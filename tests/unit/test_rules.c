@@ -217,11 +217,19 @@ static void proposals(void **state)
 /* What stood in the table before the policy came stays there. */
 static void adopted_rows_stay(void **state)
 {
+	char list[20];
+	const char *const words[] = { "adopt", list, "old=mine" };
+	json_t *answer = NULL;
+
 	(void)state;
 	sql(&village, statements[2]);
 	sql(&village, "INSERT INTO old(id, unit_code, amount) VALUES('x', '620702100001', 50)");
 	publish(3, 3);
 	everybody();
+	assert_int_equal(ask(&county, "SELECT count(*) FROM old"), 0);       /* it waits for a plan */
+	snprintf(list, sizeof list, "%016llx", (unsigned long long)village.engine->catalog->list);
+	OK(engine_command(village.engine, words, 3, "test", &answer, e));
+	json_decref(answer);
 	hash_all(&village);
 	everybody();
 	assert_int_equal(ask(&village, "SELECT amount FROM old"), 50);
