@@ -16,6 +16,17 @@ bool travels(const struct engine *e, const struct reg *r, uint64_t peer)
 	return goes_up(e, r->policy->ceiling) && unit_contains(r->issuer, peer);
 }
 
+bool compares(const struct engine *e, const struct reg *r, uint64_t peer)
+{
+	return travels(e, r, peer) && (peer == e->parent || (unit_level(e->unit) >= r->policy->ceiling && unit_contains(r->issuer, e->unit)));
+}
+
+/* Rows of unit `all` stand under each node's own unit. */
+uint64_t compare_scope(const struct engine *e, const struct reg *r, uint64_t peer)
+{
+	return r->policy->unit_source == UNIT_ALL || peer == e->parent ? e->unit : peer;
+}
+
 int begin_empty(struct engine *e, struct err *err)
 {
 	bool more = log_pending(e->db);

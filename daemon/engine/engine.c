@@ -1,4 +1,5 @@
 /* Engine: opening, transactions, the tree around it, events, what is due. */
+#include "engine/rounds.h"
 #include "engine/engine.h"
 
 #include <stdarg.h>
@@ -274,6 +275,7 @@ void engine_close(struct engine *e)
 	if (e->db != NULL)
 		db_rollback(e->db);
 	rules_close(e);
+	rounds_end(e);
 	catalog_release(e->catalog);
 	lists_close(e->lists);
 	table_close(e->table);

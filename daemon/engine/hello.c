@@ -42,7 +42,7 @@
 
 #include "base/log.h"
 #include "core/status.h"
-#include "store/compared.h"
+#include "engine/rounds.h"
 #include "store/terms.h"
 
 #define COMPARE_MS 2000
@@ -448,6 +448,8 @@ static int keep_digest(struct engine *e, const struct hello_answer *a, struct re
 
 	if (decided)
 		rc = link_digest_put(e->db, e->parent, a->digest == STATUS_EQUAL ? "equal" : "differs", now_ms(e), err);
+	if (rc == 0 && a->digest == STATUS_EQUAL)
+		rc = difference_forget(e->db, e->parent, err);
 	if (rc == 0 && decided)
 		rc = compared_forget(e->db, e->parent, true, err);
 	for (uint32_t i = 0; decided && i < e->catalog->nregs && rc == 0; i++)
@@ -503,6 +505,8 @@ static int obey(struct engine *e, struct link *l, const struct hello_answer *a, 
 	}
 	if (rc == 0)
 		rc = judge(e, l, a, mine, lost, err);
+	if (rc == 0 && a->orders & ORDER_RANGES)
+		rounds_want(e, ROUNDS_HEAL);
 	ret->again = rc == 0 && !l->healed && !(a->orders & ORDER_WAIT);
 	return rc;
 }

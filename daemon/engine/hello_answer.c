@@ -6,10 +6,11 @@
 #include "base/log.h"
 #include "core/status.h"
 #include "engine/hello.h"
-#include "store/compared.h"
+#include "engine/rounds.h"
 #include "store/terms.h"
 
 #define HASH_ROWS 5000u
+#define MENDING_MS (60 * 1000)           /* how long the child may take to find the rows */
 #define HEAL_AGAIN_MS (60 * 60 * 1000)   /* a heal that did not help is not repeated sooner */
 
 struct judging {
@@ -176,18 +177,6 @@ static bool at_rest(struct judging *j, uint64_t list, uint64_t needs, uint64_t p
 	       need_count(j->e->db, l->peer) == 0 && list == j->e->catalog->list;
 }
 
-/* The registers whose rows the child has and this node has too. */
-static bool compared(const struct engine *e, const struct reg *r, uint64_t child)
-{
-	return travels(e, r, child) && unit_level(e->unit) >= r->policy->ceiling && unit_contains(r->issuer, e->unit);
-}
-
-/* Rows of unit `all` stand under each node's own unit. */
-static uint64_t scope_of(const struct engine *e, const struct reg *r, uint64_t child)
-{
-	return r->policy->unit_source == UNIT_ALL ? e->unit : child;
-}
-
 /* One register of both. */
 static int compare_one(struct judging *j, struct reg *reg, struct slice sum, uint64_t rows, enum status_digest *ret,
                        struct err *err)
@@ -195,7 +184,7 @@ static int compare_one(struct judging *j, struct reg *reg, struct slice sum, uin
 	struct engine *e = j->e;
 	uint64_t rows_here, pending;
 	struct term here;
-	int rc = terms_digest(e->state, reg, scope_of(e, reg, j->l.peer), &here, &rows_here, &pending, err);
+	int rc = terms_digest(e->state, reg, compare_scope(e, reg, j->l.peer), &here, &rows_here, &pending, err);
 
 	if (rc != 0 || pending > 0) {
 		*ret = STATUS_UNKNOWN;
@@ -217,7 +206,7 @@ static int keep_compared(struct judging *j, struct err *err)
 	int rc = compared_forget(e->db, j->l.peer, true, err);
 
 	for (uint32_t i = 0; i < e->catalog->nregs && rc == 0; i++)
-		if (compared(e, e->catalog->regs[i], j->l.peer))
+		if (compares(e, e->catalog->regs[i], j->l.peer))
 			rc = compared_put(e->db, j->l.peer, e->catalog->regs[i]->name, UNIT_NONE, "equal", now_ms(e), err);
 	for (uint64_t i = 0; i < j->a.ndiffer && rc == 0; i++) {
 		const struct reg *reg = catalog_register(e->catalog, read_slice(&names));
@@ -242,7 +231,7 @@ static int compare(struct judging *j, struct reader *r, bool rest, enum status_d
 		struct reg *reg = r->bad ? NULL : catalog_register(e->catalog, name);
 		enum status_digest one = STATUS_UNKNOWN;
 
-		if (reg != NULL && compared(e, reg, j->l.peer) && !unknown) {
+		if (reg != NULL && compares(e, reg, j->l.peer) && !unknown) {
 			rc = compare_one(j, reg, sum, rows, &one, err);
 			same++;
 		}
@@ -250,21 +239,32 @@ static int compare(struct judging *j, struct reader *r, bool rest, enum status_d
 		differs |= one == STATUS_DIFFERS;
 	}
 	for (uint32_t i = 0; i < e->catalog->nregs; i++)
-		mine += compared(e, e->catalog->regs[i], j->l.peer);
+		mine += compares(e, e->catalog->regs[i], j->l.peer);
 	*ret = unknown || same != mine ? STATUS_UNKNOWN : differs ? STATUS_DIFFERS : STATUS_EQUAL;
 	return rc == 0 && *ret != STATUS_UNKNOWN ? keep_compared(j, err) : rc;
 }
 
-/* A difference heals by itself: first everything passes once more; where that did not help, again after an hour. */
+/* A difference heals by itself: first the rows that differ pass both ways; where that does not help everything passes
+ * once more, and again after an hour. */
 static int mend(struct judging *j, struct err *err)
 {
 	enum mending stage;
 	int64_t at;
 	int rc = mending_get(j->e->db, j->l.peer, &stage, &at, err);
 
-	if (rc != 0 || (stage == MENDING_ALL && now_ms(j->e) - at <= HEAL_AGAIN_MS))
+	if (rc != 0 || (stage == MENDING_ALL && now_ms(j->e) - at <= HEAL_AGAIN_MS) ||
+	    (stage == MENDING_ROWS && now_ms(j->e) - at <= MENDING_MS))
 		return rc;
-	event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests differ at rest");
+	if (stage == MENDING_NONE) {
+		struct reader names = reader_of(buf_slice(&j->differ));
+		struct slice first = read_slice(&names);
+
+		event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests differ at rest: register %.*s%s; the rows that differ pass "
+		      "once more, both ways", (int)first.n, (const char *)first.p, j->a.ndiffer > 1 ? " and others" : "");
+		j->a.orders |= ORDER_RANGES;
+		return mending_put(j->e->db, j->l.peer, MENDING_ROWS, now_ms(j->e), err);
+	}
+	event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests still differ at rest");
 	heal(j, "digests differ at rest");
 	return mending_put(j->e->db, j->l.peer, MENDING_ALL, now_ms(j->e), err);
 }
@@ -281,6 +281,8 @@ static int found_digest(struct judging *j, enum status_digest found, struct err 
 		return mend(j, err);
 	if (rc == 0)
 		rc = heal_mark(j->e, j->l.peer, false, err);
+	if (rc == 0)
+		rc = difference_forget(j->e->db, j->l.peer, err);
 	return rc == 0 ? mending_put(j->e->db, j->l.peer, MENDING_NONE, 0, err) : rc;
 }
 

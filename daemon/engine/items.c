@@ -4,8 +4,9 @@
  * ITEM_RECORD     store/records.c gives its form
  * ITEM_EPOCH      varint unit; 4 bytes epoch; 4 bytes former (0 = the first); varint tick, varint position
  * ITEM_SETTLED    engine/contact.h gives its form
- * ITEM_HEALED     varint number of the heal */
-#include "engine/contact.h"
+ * ITEM_HEALED     varint number of the heal
+ * ITEM_ASK        varint 1: say hello; 2: also compare rows and tell what differs (engine/rounds.h) */
+#include "engine/rounds.h"
 
 #include <string.h>
 
@@ -311,6 +312,7 @@ int item_body(struct engine *e, uint64_t peer, uint32_t kind, int64_t id, struct
 		rc = settled_body(e, id, a, ret, err);
 		break;
 	case ITEM_HEALED:
+	case ITEM_ASK:
 		buf_put_varint(&b, (uint64_t)id);
 		*ret = arena_slice(a, buf_slice(&b));
 		break;
@@ -402,6 +404,20 @@ static int take_healed(struct engine *e, uint64_t from, struct slice body, struc
 	return 0;
 }
 
+/* What is not understood of it is ignored: a later parent may ask for more. */
+static int take_ask(struct engine *e, uint64_t from, struct slice body)
+{
+	struct reader r = reader_of(body);
+	uint64_t what = read_varint(&r);
+
+	if (r.bad || from != e->parent)
+		return 0;
+	e->hello_due = true;
+	if (what == ASK_ROUNDS)
+		rounds_want(e, ROUNDS_PARENT);
+	return 0;
+}
+
 int item_take(struct engine *e, uint64_t from, const struct item *i, struct err *err)
 {
 	switch (i->kind) {
@@ -415,6 +431,8 @@ int item_take(struct engine *e, uint64_t from, const struct item *i, struct err 
 		return settled_take(e, i->body, err);
 	case ITEM_HEALED:
 		return take_healed(e, from, i->body, err);
+	case ITEM_ASK:
+		return take_ask(e, from, i->body);
 	default:
 		return i->kind % 2 == 0 ? 0 : err_set(err, ERR_FORMAT, "an item of kind %u is not known here; install the current "
 		                                      "version", i->kind);

@@ -23,6 +23,11 @@ static int run_push(struct engine *e, struct exchange *x, struct err *err)
 	return engine_push_answer(e, &x->peer, x->body, &x->answer, err);
 }
 
+static int run_round(struct engine *e, struct exchange *x, struct err *err)
+{
+	return engine_round_answer(e, &x->peer, x->body, &x->answer, err);
+}
+
 static int bad_query(struct err *err, const char *name, const char *value)
 {
 	return err_set(err, ERR_FORMAT, "/v1/feed: %s=%.40s: not a proper value", name, value ? value : "(missing)");
@@ -74,6 +79,7 @@ const struct route routes_link[] = {
 	{ "POST", "/v1/enroll", ROUTE_BODY | ROUTE_ANYBODY | ROUTE_TRIES, LIMIT_ENROLL_BODY, run_enroll, NULL },
 	{ "POST", "/v1/hello", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_HELLO_BODY, run_hello, NULL },
 	{ "POST", "/v1/segments", ROUTE_BODY | ROUTE_EXPIRED, PUSH_BODY, run_push, NULL },
+	{ "POST", "/v1/reconcile", ROUTE_BODY, LIMIT_RECONCILE_BODY + LIMIT_RECONCILE_STATES, run_round, NULL },
 	{ "GET", "/v1/feed", 0, 0, run_feed, ready_feed },
 	{ NULL, NULL, 0, 0, NULL, NULL },
 };

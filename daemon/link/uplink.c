@@ -23,7 +23,7 @@
 #define ANSWER_MOST   (LIMIT_SEGMENT_STORED + (1u << 20))
 
 enum stage { RESTING, MEETING, JOINED };
-enum talk { HELLO, PUSH };
+enum talk { HELLO, PUSH, ROUND };
 
 struct uplink {
 	struct uplink_options o;
@@ -40,7 +40,7 @@ struct uplink {
 	uint64_t small_up, small_down;   /* bytes since small_since, outside the window */
 	bool feed_empty, frozen, joined_before;   /* the last: nothing has failed since a contact was logged */
 	struct buf body, receipt;
-	_Atomic bool stop, poked, push_ready, hello_due;
+	_Atomic bool stop, poked, push_ready, hello_due, round_ready;
 	pthread_mutex_t lock;            /* state */
 	struct uplink_state state;
 };
@@ -160,6 +160,7 @@ static int flagged(struct engine *e, struct uplink *u, int r)
 {
 	atomic_store(&u->push_ready, engine_push_ready(e));
 	atomic_store(&u->hello_due, engine_hello_due(e));
+	atomic_store(&u->round_ready, engine_round_ready(e));
 	return r;
 }
 
@@ -191,6 +192,21 @@ static int call_push_take(struct engine *e, void *arg, struct err *err)
 	struct request_call *c = arg;
 
 	return flagged(e, c->u, engine_push_take(e, c->status, c->answer, err));
+}
+
+static int call_round_make(struct engine *e, void *arg, struct err *err)
+{
+	struct request_call *c = arg;
+
+	buf_clear(&c->u->body);
+	return flagged(e, c->u, engine_round_make(e, &c->u->body, err));
+}
+
+static int call_round_take(struct engine *e, void *arg, struct err *err)
+{
+	struct request_call *c = arg;
+
+	return flagged(e, c->u, engine_round_take(e, c->status, c->answer, err));
 }
 
 static void post(struct uplink *u, enum talk what, const char *path)
@@ -231,6 +247,18 @@ static void start_push(struct uplink *u)
 	} else {
 		atomic_store(&u->push_ready, false);     /* until the ledger says so again */
 	}
+}
+
+/* A reconciliation goes on as long as nothing else has to be said. */
+static void start_round(struct uplink *u)
+{
+	struct request_call c = { 0 };
+	struct err e = { 0 };
+
+	if (call(u, call_round_make, &c, &e))
+		fail(u, 0, e.text);
+	else if (u->body.n)
+		post(u, ROUND, "/v1/reconcile");
 }
 
 static void obey(struct uplink *u, const struct orders *o)
@@ -298,6 +326,17 @@ static void push_answered(struct uplink *u, const struct dial_answer *a)
 	if (!r)
 		err_set(&e, ERR_REFUSED, "%s/v1/segments: %s", u->o.urls[u->url], text);
 	fail(u, a->retry_after_s, e.text);
+}
+
+static void round_answered(struct uplink *u, const struct dial_answer *a)
+{
+	struct request_call c = { .answer = a->body, .status = a->status };
+	struct err e = { 0 };
+
+	if (call(u, call_round_take, &c, &e))
+		fail(u, 0, e.text);
+	else
+		succeeded(u);
 }
 
 /* ---- feed */
@@ -386,6 +425,8 @@ static void take_answers(struct uplink *u)
 			fail(u, 0, e.text);
 		else if (u->what == HELLO)
 			hello_answered(u, &a);
+		else if (u->what == ROUND)
+			round_answered(u, &a);
 		else
 			push_answered(u, &a);
 	}
@@ -418,10 +459,12 @@ static int64_t step(struct uplink *u)
 			start_hello(u);
 		else if (push && !atomic_load(&u->hello_due))    /* certificates go up before the deltas of their authors */
 			start_push(u);
+		if (!lane_busy(u->talk) && atomic_load(&u->round_ready))
+			start_round(u);
 	}
 	if (u->stage != JOINED)
 		return 0;
-	if (u->o.interval_s && !lane_busy(u->talk) && !push && u->feed_empty && !lane_busy(u->feed)) {
+	if (u->o.interval_s && !lane_busy(u->talk) && !push && !atomic_load(&u->round_ready) && u->feed_empty && !lane_busy(u->feed)) {
 		rest(u, (int64_t)u->o.interval_s * 1000, "");
 		return (int64_t)u->o.interval_s * 1000;
 	}
@@ -446,11 +489,13 @@ static void *run(void *arg)
 static void watch(struct engine *e, void *arg)
 {
 	struct uplink *u = arg;
-	bool push = engine_push_ready(e), hello = engine_hello_due(e);
-	bool news = (push && !atomic_load(&u->push_ready)) || (hello && !atomic_load(&u->hello_due));
+	bool push = engine_push_ready(e), hello = engine_hello_due(e), round = engine_round_ready(e);
+	bool news = (push && !atomic_load(&u->push_ready)) || (hello && !atomic_load(&u->hello_due)) ||
+	            (round && !atomic_load(&u->round_ready));
 
 	atomic_store(&u->push_ready, push);
 	atomic_store(&u->hello_due, hello);
+	atomic_store(&u->round_ready, round);
 	if (news)
 		dialer_wake(u->dialer);
 }

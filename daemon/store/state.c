@@ -24,7 +24,7 @@ int state_open(struct db *db, struct state **ret, struct err *err)
 static void statements_finalize(struct reg_state *rs)
 {
 	sqlite3_stmt **all[] = {&rs->load, &rs->insert, &rs->update, &rs->remove, &rs->scan_first, &rs->scan, &rs->missing,
-	                        &rs->term, &rs->max};
+	                        &rs->term, &rs->max, &rs->count, &rs->terms[0], &rs->terms[1], &rs->terms[2], &rs->terms[3]};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
 		sqlite3_finalize(*all[i]);
@@ -95,7 +95,12 @@ static int prepare_all(struct state *s, struct reg_state *rs, uint32_t n, struct
 	    prepare(s, n, "SELECT key, unit FROM", " WHERE key > ?1 ORDER BY key", &rs->scan, err) != 0 ||
 	    prepare(s, n, "SELECT key FROM", " WHERE term = " NO_TERM " AND flags & 1 LIMIT ?1", &rs->missing, err) != 0 ||
 	    prepare(s, n, "UPDATE", " SET term = ?2 WHERE key = ?1", &rs->term, err) != 0 ||
-	    prepare(s, n, "SELECT max(key) FROM", "", &rs->max, err) != 0)
+	    prepare(s, n, "SELECT max(key) FROM", "", &rs->max, err) != 0 ||
+	    prepare(s, n, "SELECT unit, term FROM", " WHERE flags & 1", &rs->count, err) != 0 ||
+	    prepare(s, n, "SELECT key, unit, term FROM", " WHERE flags & 1 ORDER BY key", &rs->terms[0], err) != 0 ||
+	    prepare(s, n, "SELECT key, unit, term FROM", " WHERE flags & 1 AND key >= ?1 ORDER BY key", &rs->terms[1], err) != 0 ||
+	    prepare(s, n, "SELECT key, unit, term FROM", " WHERE flags & 1 AND key < ?2 ORDER BY key", &rs->terms[2], err) != 0 ||
+	    prepare(s, n, "SELECT key, unit, term FROM", " WHERE flags & 1 AND key >= ?1 AND key < ?2 ORDER BY key", &rs->terms[3], err) != 0)
 		return err != NULL ? err->code : ERR_DB;
 	return 0;
 }
@@ -375,4 +380,53 @@ int state_scan(struct state *s, struct reg *r, const struct cell *after, uint64_
 	sqlite3_reset(q);
 	*ret_n = n;
 	return rc < 0 ? ERR_DB : rc > 1 ? rc : 0;
+}
+
+static bool among(const uint64_t *units, uint32_t n, uint64_t unit)
+{
+	uint32_t low = 0;
+
+	while (low < n) {
+		uint32_t middle = low + (n - low) / 2;
+
+		if (units[middle] == unit)
+			return true;
+		if (units[middle] < unit)
+			low = middle + 1;
+		else
+			n = middle;
+	}
+	return false;
+}
+
+int state_terms(struct state *s, struct reg *r, const struct cell *from, struct cell to, uint64_t scope,
+                const uint64_t *units, uint32_t nunits, int (*fn)(void *arg, struct cell key, const struct term *t), void *arg,
+                struct err *err)
+{
+	struct reg_state *rs;
+	struct term term;
+	sqlite3_stmt *q;
+	int got = 0, rc = state_of(s, r, &rs, err);
+
+	if (rc != 0)
+		return rc;
+	q = rs->terms[(from != NULL ? 1 : 0) + (to.type != CELL_NULL ? 2 : 0)];
+	sqlite3_reset(q);
+	if (from != NULL)
+		bind_cell(q, 1, *from);
+	if (to.type != CELL_NULL)
+		bind_cell(q, 2, to);
+	while (rc == 0 && (got = db_step(s->db, q, err)) > 0) {
+		uint64_t unit = read_unsigned(q, 1);
+		struct slice blob = read_blob(q, 2);
+
+		if (nunits > 0 ? !among(units, nunits, unit) : !unit_contains(scope, unit))
+			continue;
+		memset(&term, 0, sizeof term);
+		if (blob.n == TERM_SIZE)
+			memcpy(term.at, blob.p, TERM_SIZE);
+		rc = fn(arg, read_cell(q, 0), &term);
+	}
+	sqlite3_reset(q);
+	return rc == 0 && got < 0 ? ERR_DB : rc;
 }

@@ -414,3 +414,61 @@ int terms_hash(struct state *s, struct table *t, const struct catalog *c, uint64
 	*ret_left = terms_pending(s);
 	return rc;
 }
+
+/* ---- sums that are wrong themselves */
+
+static int recount_row(struct state *s, struct reg_state *fresh, uint64_t unit, struct slice term, struct err *err)
+{
+	struct term none = {0}, t = {0};
+	struct sum *sum;
+	int rc = sum_of(s, fresh, unit, &sum, err);
+
+	if (rc != 0)
+		return rc;
+	if (term.n == TERM_SIZE)
+		memcpy(t.at, term.p, TERM_SIZE);
+	term_add(&sum->sum, &t);
+	sum->rows++;
+	sum->pending += term_equal(&t, &none);
+	return 0;
+}
+
+int terms_recount(struct state *s, struct reg *r, uint64_t scope, bool *ret_changed, struct err *err)
+{
+	struct reg_state *rs, fresh;
+	int got = 0, rc = state_of(s, r, &rs, err);
+
+	*ret_changed = false;
+	if (rc == 0)
+		rc = sums_load(s, rs, err);
+	fresh = (struct reg_state){.reg = r};
+	if (rc == 0)
+		rc = grow(&fresh, err);
+	if (rc != 0)
+		return rc;
+	sqlite3_reset(rs->count);
+	while (rc == 0 && (got = db_step(s->db, rs->count, err)) > 0)
+		if (unit_contains(scope, read_unsigned(rs->count, 0)))
+			rc = recount_row(s, &fresh, read_unsigned(rs->count, 0), read_blob(rs->count, 1), err);
+	sqlite3_reset(rs->count);
+	for (uint32_t k = 0; rc == 0 && got == 0 && k < rs->room; k++)         /* units that have no rows any more */
+		if (rs->sums[k].unit != UNIT_NONE) {
+			struct sum *sum;
+
+			rc = sum_of(s, &fresh, rs->sums[k].unit, &sum, err);
+		}
+	for (uint32_t k = 0; rc == 0 && got == 0 && k < fresh.room; k++) {
+		struct sum *now = &fresh.sums[k], *was;
+
+		if (now->unit == UNIT_NONE)
+			continue;
+		rc = sum_of(s, rs, now->unit, &was, err);
+		if (rc != 0 || (was->rows == now->rows && was->pending == now->pending && term_equal(&was->sum, &now->sum)))
+			continue;
+		*was = *now;
+		was->changed = *ret_changed = true;
+	}
+	s->pending = -1;
+	free(fresh.sums);
+	return rc == 0 && got < 0 ? ERR_DB : rc;
+}

@@ -55,8 +55,9 @@ struct change {
 };
 
 /* A document that rides in a state segment: a broadcast segment verbatim, a record, an epoch, a settled receipt, the
- * end marker of a heal. */
-enum item_kind { ITEM_BROADCAST = 1, ITEM_RECORD = 2, ITEM_EPOCH = 3, ITEM_SETTLED = 4, ITEM_RETURN = 5, ITEM_HEALED = 7 };
+ * end marker of a heal, what the parent asks of the child. */
+enum item_kind { ITEM_BROADCAST = 1, ITEM_RECORD = 2, ITEM_EPOCH = 3, ITEM_SETTLED = 4, ITEM_RETURN = 5, ITEM_HEALED = 7,
+                 ITEM_ASK = 8 };
 
 struct item {
 	uint32_t kind;                   /* unknown even kinds are ignored, odd ones refused */

@@ -35,6 +35,13 @@
 #define LIMIT_NEEDS            10000u           /* named in one receipt or hello */
 #define LIMIT_REVIEW           20000u           /* proposals that one command decides */
 #define LIMIT_REASON           1000u            /* bytes of a rejection's reason */
+#define LIMIT_RECONCILE_BODY   (64u << 10)      /* one round of a reconciliation, either way; rows' states apart */
+#define LIMIT_RECONCILE_CUT    (48u << 10)      /* where a sender cuts it */
+#define LIMIT_RECONCILE_STATES (1u << 20)       /* the states of rows in one round, stored */
+#define LIMIT_RECONCILE_ROWS   32u              /* rows that one round fetches */
+#define LIMIT_RANGES_LEAF      32u              /* rows of a span that is answered by their ids */
+#define LIMIT_RANGES_IDS       512u             /* ids of one span */
+#define LIMIT_RANGES_UNITS     64u              /* units that one register's spans are narrowed to */
 #define LIMIT_EPOCH_CHAIN      4096u            /* former epochs followed */
 
 #define SLICE_MS               200              /* the write lock is held no longer than this */

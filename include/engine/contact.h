@@ -19,6 +19,11 @@ static inline bool goes_up(const struct engine *e, enum level ceiling)
  * where its policy comes from the peer or above it (a policy of a lower unit is not known there). */
 bool travels(const struct engine *e, const struct reg *r, uint64_t peer);
 
+/* Whether both ends of the link to peer (the parent or a child) hold the register, so that digests are compared; and the
+ * units whose rows stand here of it, with that peer. */
+bool compares(const struct engine *e, const struct reg *r, uint64_t peer);
+uint64_t compare_scope(const struct engine *e, const struct reg *r, uint64_t peer);
+
 /* Seals what the log holds, long logs in slices of their own, and begins with an empty log. */
 int begin_empty(struct engine *e, struct err *err);
 /* A child is taken from only after a hello since this start: a restored node learns there what it had met. */

@@ -64,12 +64,19 @@ int engine_feed_make(struct engine *e, uint64_t *ret_after, struct digest *ret_h
                      struct err *err);
 int engine_feed_take(struct engine *e, struct slice body, struct err *err);
 
+/* A reconciliation with the parent, POST /v1/reconcile, round by round; empty = nothing to ask now. */
+bool engine_round_ready(struct engine *e);
+int engine_round_make(struct engine *e, struct buf *body, struct err *err);
+int engine_round_take(struct engine *e, int http_status, struct slice answer, struct err *err);
+
 /* ---- the link, parent's side; peer is the unit that the connection's chain proved, upload_only an expired one */
 int engine_hello_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
                         struct err *err);
 /* On ERR_GAP the answer still holds a receipt that names the expected position. */
 int engine_push_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
                        struct err *err);
+int engine_round_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
+                        struct err *err);
 bool engine_feed_ready(struct engine *e, uint64_t peer);
 /* Empty body: nothing waits (204). */
 int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t after, const struct digest *hash,

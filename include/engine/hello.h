@@ -14,6 +14,7 @@ enum hello_order {
 	ORDER_HOLD = 8,
 	ORDER_HEALED = 16,               /* the heal begins; its numbers follow */
 	ORDER_RESTORED = 32,             /* the child's disk is a restored one: its next seal opens an epoch */
+	ORDER_RANGES = 64,               /* digests differ: find the rows, and let them pass both ways (engine/rounds.h) */
 };
 
 #define HELLO_EPOCHS 64u

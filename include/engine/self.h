@@ -57,6 +57,8 @@ struct engine {
 	bool hello_due;
 	int64_t hello_ms;
 	bool want_sync;
+	struct rounds *rounds;           /* the reconciliation with the parent that is going on; NULL = none */
+	uint32_t rounds_wanted;          /* enum round_purpose, bits */
 	uint64_t activity, looked, compared;     /* rows changed since the start, and how many when digests were last compared */
 	int64_t active_ms, compare_ms;   /* of the last look that saw a change; before then no new comparison */
 	int64_t compare_wait_ms;         /* doubles while the answer is unknown */

@@ -14,10 +14,25 @@ int compared_each(struct db *db, uint64_t peer,
 /* Forgets what was found of single units; all: of the registers too. */
 int compared_forget(struct db *db, uint64_t peer, bool all, struct err *err);
 
+/* A row that a reconciliation with the peer found different; held: the peer has it; body: a raw payload with its state
+ * (core/change.h), empty where it was not told. */
+struct difference {
+	uint32_t reg;                    /* its number */
+	struct cell key;
+	bool held;
+	struct slice body;
+};
+int difference_put(struct db *db, uint64_t peer, const struct difference *d, int64_t at_ms, struct err *err);
+int difference_each(struct db *db, uint64_t peer, int (*fn)(void *arg, const struct difference *d), void *arg, struct err *err);
+bool difference_any(struct db *db);
+bool difference_has(struct db *db, uint64_t peer, const struct reg *r, struct cell key);
+int difference_forget(struct db *db, uint64_t peer, struct err *err);
+
 /* How far a difference at rest has been healed. */
 enum mending {
 	MENDING_NONE,
-	MENDING_ROWS,                    /* the rows that differ were looked for and pass both ways */
+	MENDING_ROWS,                    /* the child is to look for the rows that do */
+	MENDING_TRIED,                   /* it found them, and they passed both ways */
 	MENDING_ALL,                     /* that did not help: everything passed once more */
 };
 int mending_get(struct db *db, uint64_t peer, enum mending *ret, int64_t *ret_at_ms, struct err *err);

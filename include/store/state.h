@@ -60,4 +60,11 @@ void value_text(struct buf *b, const struct reg *r, const struct value *v);
 int state_scan(struct state *s, struct reg *r, const struct cell *after, uint64_t scope, uint32_t most, struct arena *a,
                struct key **ret, uint32_t *ret_n, struct err *err);
 
+/* Living rows with their terms (all zero while one is missing), from `from` (NULL: the first) up to, not including, `to`
+ * (CELL_NULL: to the end), in key order: of the units named, or with none of those in scope.  A code that fn returns
+ * ends it and is returned; cells live until fn returns. */
+int state_terms(struct state *s, struct reg *r, const struct cell *from, struct cell to, uint64_t scope,
+                const uint64_t *units, uint32_t nunits, int (*fn)(void *arg, struct cell key, const struct term *t), void *arg,
+                struct err *err);
+
 #endif

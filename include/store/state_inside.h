@@ -14,7 +14,7 @@ struct sum {                             /* of one (register, unit): what terrac
 struct reg_state {                       /* one a register, by number */
 	const struct reg *reg;
 	const char **names;              /* of the groups, by number */
-	sqlite3_stmt *load, *insert, *update, *remove, *scan_first, *scan, *missing, *term, *max;
+	sqlite3_stmt *load, *insert, *update, *remove, *scan_first, *scan, *missing, *term, *max, *count, *terms[4];
 	struct sum *sums;                /* open addressing on unit; NULL until first used */
 	uint32_t nsums, room;
 	struct cell *changed;            /* keys whose terms are missing; bounded, else `missed` */

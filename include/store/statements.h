@@ -124,6 +124,11 @@
 	X(COMPARED_PUT, "INSERT OR REPLACE INTO terrace_compared(peer, register, unit, found, at) VALUES(?1, ?2, ?3, ?4, ?5)") \
 	X(COMPARED_EACH, "SELECT register, unit, found, at FROM terrace_compared WHERE peer = ?1 ORDER BY register, unit") \
 	X(COMPARED_DROP, "DELETE FROM terrace_compared WHERE peer = ?1 AND unit <> 0") \
+	X(DIFFERENCE_PUT, "INSERT OR REPLACE INTO terrace_difference(peer, register, key, held, body, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(DIFFERENCE_EACH, "SELECT register, key, held, body FROM terrace_difference WHERE peer = ?1 ORDER BY register, key") \
+	X(DIFFERENCE_ANY, "SELECT 1 FROM terrace_difference LIMIT 1") \
+	X(DIFFERENCE_HAS, "SELECT 1 FROM terrace_difference WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(DIFFERENCE_FORGET, "DELETE FROM terrace_difference WHERE peer = ?1") \
 	X(COMPARED_FORGET, "DELETE FROM terrace_compared WHERE peer = ?1") \
 	X(DIRTY_MARK, "INSERT INTO terrace_dirty(peer, register, key, groups, sent) VALUES(?1, ?2, ?3, ?4, 0) ON CONFLICT(peer, register, key) DO UPDATE SET groups = groups | ?4, sent = 0") \
 	X(DIRTY_HAS, "SELECT 1 FROM terrace_dirty WHERE peer = ?1 AND register = ?2 AND key = ?3") \

@@ -24,4 +24,8 @@ int terms_each(struct state *s, struct reg *r,
 /* The term of a loaded row as state and table say it now; its cells are filled. */
 int terms_row(struct state *s, struct table *t, struct held *h, struct arena *a, struct term *ret, struct err *err);
 
+/* The sums of a register anew, from the terms of its rows: where rows agree and sums do not.  *ret_changed: they were
+ * wrong.  Walks over every row. */
+int terms_recount(struct state *s, struct reg *r, uint64_t scope, bool *ret_changed, struct err *err);
+
 #endif

@@ -73,6 +73,9 @@ CREATE TABLE terrace_link(peer INTEGER NOT NULL PRIMARY KEY, received INTEGER NO
 -- what the last comparison with a neighbour found, register by register; unit 0: of the whole scope
 CREATE TABLE terrace_compared(peer INTEGER NOT NULL, register TEXT NOT NULL, unit INTEGER NOT NULL, found TEXT NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(peer, register, unit)) WITHOUT ROWID;
+-- rows that a reconciliation found different; held: the peer has the row; body: its state as the peer tells it
+CREATE TABLE terrace_difference(peer INTEGER NOT NULL, register INTEGER NOT NULL, key NOT NULL, held INTEGER NOT NULL,
+  body BLOB, at INTEGER NOT NULL, PRIMARY KEY(peer, register, key)) WITHOUT ROWID;
 CREATE TABLE terrace_built(peer INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
   PRIMARY KEY(peer, number)) WITHOUT ROWID;
 CREATE TABLE terrace_dirty(peer INTEGER NOT NULL, register INTEGER NOT NULL, key NOT NULL, groups INTEGER NOT NULL,

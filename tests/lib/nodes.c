@@ -253,6 +253,26 @@ int feed(struct node *child, struct node *parent, bool lost)
 	return 1;
 }
 
+size_t round_bytes;
+
+int rounds(struct node *child, struct node *parent)
+{
+	for (int i = 0;; i++) {
+		_cleanup_(buf_release) struct buf body = { 0 }, answer = { 0 };
+		struct err say = { 0 };
+		int rc;
+
+		if (i > 5000)
+			fail_msg("a reconciliation never ends");
+		OK(engine_round_make(child->engine, &body, e));
+		if (body.n == 0)
+			return i;
+		rc = engine_round_answer(parent->engine, facts(child), buf_slice(&body), &answer, &say);
+		round_bytes += body.n + answer.n;
+		OK(engine_round_take(child->engine, rc == 0 ? 200 : 409, buf_slice(&answer), e));
+	}
+}
+
 /* As the uplink does it, until nothing waits on this link. */
 void contact(struct node *child, struct node *parent)
 {
@@ -268,6 +288,7 @@ void contact(struct node *child, struct node *parent)
 			push(child, parent, 0);
 			busy = true;
 		}
+		busy = rounds(child, parent) > 0 || busy;
 		busy = feed(child, parent, false) != 0 || busy;
 		if (!busy)
 			return;

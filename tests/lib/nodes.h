@@ -34,6 +34,7 @@ struct node {
 };
 
 extern int64_t clock_ms;                 /* wall and steady clock of every node */
+extern size_t round_bytes;               /* of all rounds, both ways */
 extern bool loud;                        /* events to standard error */
 extern struct node county, town, village;        /* made by nodes_begin: enrolled, policy `aid` active, at rest */
 
@@ -58,6 +59,7 @@ const struct facts *facts(const struct node *n);
 void hello(struct node *child, struct node *parent, bool *ret_twin);
 int push(struct node *child, struct node *parent, int lost);     /* one; lost: 1 = the body, 2 = the answer */
 int feed(struct node *child, struct node *parent, bool lost);    /* one; 1 = something came, else 0 or the error */
+int rounds(struct node *child, struct node *parent);     /* a reconciliation, as long as it asks; the rounds it took */
 void contact(struct node *child, struct node *parent);   /* as the uplink does it, until nothing waits on this link */
 void hash_all(struct node *n);           /* ticks until the digests are up to date */
 void everybody(void);                    /* village, town and county until all is quiet */

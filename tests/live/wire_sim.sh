@@ -94,6 +94,7 @@ def stores(folder, keys):
 
 
 def bodies(folder, keys):
+    asked = None
     for path in sorted(glob.glob(folder + "/*.*")):
         what = path.rsplit(".", 1)[1]
         with open(path, "rb") as f:
@@ -112,6 +113,11 @@ def bodies(folder, keys):
                 attempt(path, link.hello_answer, data)
             elif what == "pushed" and data:
                 attempt(path, link.push_answer, data, keys)
+            elif what == "round":
+                asked = attempt(path, link.round_request, data, decode.payload_of)
+                seen["round %d" % asked["kind"] if asked else "round"] += 1
+            elif what == "rounded" and data and asked:
+                attempt(path, link.round_answer, data, asked, decode.payload_of)
             continue
         seen[what] += 1
         last = None
@@ -238,7 +244,7 @@ for seed in seeds:
                              capture_output=True, text=True)
         check(ran.returncode == 0 and json.loads(ran.stdout)["hash"] == blake2b(data).hex(), "decode.py: " + ran.stderr)
 for kind in ("delta", "state", "policy", "activate", "time", "push", "feed", "receipt", "item broadcast", "item record",
-             "item epoch", "item settled", "item healed", "term", "term with proposals", "digest"):
+             "item epoch", "item settled", "item healed", "round 1", "round 2", "round 3", "round 4", "term", "term with proposals", "digest"):
     check(seen[kind] > 0, "no %s among the histories" % kind)
 print("  ".join("%s %d" % x for x in sorted(seen.items())))
 print("wire_sim: %d passed, %d failed" % (passed, failed))

@@ -129,6 +129,26 @@ static void write_something(struct sim_tree *t, int node)
 		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
 }
 
+/* Rows are lost while all is quiet: the digests tell, the rows that differ are found and come back. */
+static void lose_some(struct sim_tree *t)
+{
+	int times = 1 + (int)sim_below(&t->random, 4);
+
+	for (int i = 0; i < times; i++) {
+		char key[8];
+
+		snprintf(key, sizeof key, "k%d", (int)sim_below(&t->random, 6));
+		sim_lose(t, (int)sim_below(&t->random, (uint32_t)t->n), key);
+	}
+	sim_tick(t, 61000);
+	sim_drain(t);                            /* the time note has passed: the links are at rest */
+	for (int k = 0; k < 3; k++) {            /* a node in the middle may have to heal from below before it can from above */
+		for (int i = 0; i < t->n; i++)
+			t->nodes[i].hello = true;
+		sim_drain(t);
+	}
+}
+
 static int history(uint64_t seed, bool verbose, bool restores, const char *keep, uint64_t *reviews)
 {
 	struct sim_random r = {seed * 7919 + 17};
@@ -195,6 +215,8 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep,
 		sim_audit(t);
 	}
 	sim_drain(t);
+	if (sim_chance(&r, 0.5) && t->failure[0] == '\0')
+		lose_some(t);
 	if (t->failure[0] == '\0')
 		sim_check(t);
 	if (t->failure[0] == '\0')

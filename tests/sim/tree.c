@@ -353,6 +353,32 @@ static bool push(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	return rc == 0 && code == 0;
 }
 
+static bool rounds(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
+{
+	_cleanup_(buf_release) struct buf body = {0}, answer = {0};
+	struct err err = {0};
+	int rc, code = 0;
+
+	if (!engine_round_ready(n->e))
+		return false;
+	rc = engine_round_make(n->e, &body, &err);
+	trouble(t, n, "round make", rc, &err);
+	if (rc != 0 || body.n == 0)
+		return false;
+	keep(t, "round", &body);
+	for (int k = 0; k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+		buf_clear(&answer);
+		code = engine_round_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
+		trouble(t, p, "round answer", code, &err);
+	}
+	if (sim_chance(&t->random, t->loss))
+		return false;
+	keep(t, "rounded", &answer);
+	rc = engine_round_take(n->e, code == 0 ? 200 : 409, buf_slice(&answer), &err);
+	trouble(t, n, "round take", rc, &err);
+	return rc == 0;
+}
+
 static bool feed(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 {
 	_cleanup_(buf_release) struct buf receipt = {0}, body = {0};
@@ -397,9 +423,11 @@ static bool contact(struct sim_tree *t, int node)
 	}
 	for (int k = 0; k < 20 && push(t, n, p); k++)
 		busy = true;
+	for (int k = 0; k < 50 && rounds(t, n, p); k++)
+		busy = true;
 	for (int k = 0; k < 20 && feed(t, n, p); k++)
 		busy = true;
-	return busy;
+	return busy || engine_round_ready(n->e);
 }
 
 void sim_contact(struct sim_tree *t, int node)
@@ -487,6 +515,38 @@ void sim_restore(struct sim_tree *t, int node)
 	n->backups = 0;                          /* a backup of the life that ended would be a second machine: a twin */
 	node_open(t, n);
 	journal_after_restore(t, node);
+}
+
+void sim_lose(struct sim_tree *t, int node, const char *key)
+{
+	struct engine *e = t->nodes[node].e;
+	struct reg *r = e != NULL ? catalog_register(e->catalog, slice_of("r")) : NULL;
+	const struct cell cell = {.type = CELL_TEXT, .s = slice_of(key)};
+	_cleanup_(arena_release) struct arena a = {0};
+	struct err err = {0};
+	struct held h;
+	int rc;
+
+	if (r == NULL || engine_begin(e, &err) != 0)
+		return;
+	rc = seal_empty(e, &err);
+	if (rc == 0)
+		rc = state_load(e->state, r, (struct key){&cell, 1}, &a, &h, &err);
+	if (rc == 0 && h.exists && h.flags == STATE_ALIVE && unit_contains(e->unit, h.unit) && table_keys(e->table, r, h.key, true, &err) == 0) {
+		rc = state_delete(e->state, &h, e->unit, &err);
+		if (rc == 0)
+			rc = table_delete(e->table, r, h.key, &err);
+		e->activity++;
+		t->lost++;
+	}
+	if (rc == 0)
+		rc = engine_commit(e, &err);
+	if (rc != 0) {
+		engine_rollback(e);
+		sim_fail(t, "losing a row: %s", err.text);
+	}
+	if (t->verbose)
+		fprintf(stderr, "  [%lld %012llu] loses %s\n", (long long)t->now_ms % 100000000, (unsigned long long)e->unit, key);
 }
 
 /* ---- what must hold when all is quiet */

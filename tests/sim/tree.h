@@ -64,6 +64,7 @@ struct sim_tree {
 	int kept;
 	struct sim_review reviews[400];
 	uint32_t nreviews;
+	int lost;                        /* rows that sim_lose took */
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 	struct sim_band bands[SIM_REGISTERS];
 	struct sim_journal *journal;
@@ -87,6 +88,8 @@ void sim_backup(struct sim_tree *t, int node);
 void sim_restore(struct sim_tree *t, int node);
 /* At the node, else at the next ones, somebody accepts or rejects a proposal that is open there and his level's to decide. */
 void sim_decide(struct sim_tree *t, int node);
+/* A row of register r is lost at a node, from table and state, as if it never had come there. */
+void sim_lose(struct sim_tree *t, int node, const char *key);
 /* Tables hash to what the states say, at every node whose log is empty. */
 void sim_audit(struct sim_tree *t);
 /* (scope.c) No node holds what is not of its scope; rest: nor waits to erase it. */

@@ -79,6 +79,38 @@ int64_t engine_tree_time(struct engine *e)
 	return e->tree_time;
 }
 
+bool engine_round_ready(struct engine *e)
+{
+	(void)e;
+	return false;
+}
+
+int engine_round_make(struct engine *e, struct buf *body, struct err *err)
+{
+	(void)e;
+	(void)body;
+	(void)err;
+	return 0;
+}
+
+int engine_round_take(struct engine *e, int http_status, struct slice answer, struct err *err)
+{
+	(void)e;
+	(void)http_status;
+	(void)answer;
+	(void)err;
+	return 0;
+}
+
+int engine_round_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err)
+{
+	(void)e;
+	(void)peer;
+	(void)err;
+	buf_put(answer, body.p, body.n);
+	return 0;
+}
+
 bool engine_push_ready(struct engine *e)
 {
 	return e->push_ready;

@@ -127,6 +127,11 @@ def segment(data, keys, exact, documents):
     return out
 
 
+def payload_of(deflated, raw_length):
+    """The states of rows in a reconciliation."""
+    return Payload(inflate(deflated, 1, 0, raw_length, b""), False, None, False).decode()
+
+
 # ---- streams
 
 def read_ints(r, n):

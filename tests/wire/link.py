@@ -4,7 +4,7 @@ import base64
 from basics import Reader, blake2b, check_signature, need, text_of
 from documents import LEVELS, read_cell, read_mark, shown, whole
 
-ORDERS = {1: "heal", 2: "wait", 4: "twin", 8: "hold", 16: "healed", 32: "restored"}
+ORDERS = {1: "heal", 2: "wait", 4: "twin", 8: "hold", 16: "healed", 32: "restored", 64: "ranges"}
 COUNTS = ("taken", "taken over", "kept", "diverted", "refused", "aside", "old", "passed", "asked", "quarantined")
 
 
@@ -99,7 +99,7 @@ def hello(r):
 def hello_answer(r):
     form(r)
     orders = r.varint()
-    need(orders < 64, "orders")
+    need(orders < 128, "orders")
     out = {"orders": [name for bit, name in ORDERS.items() if orders & bit], "tree_s": r.signed(), "met": marks(r),
            "received": [r.varint(), head(r)], "position": [r.varint(), head(r)], "built": r.varint(),
            "fed": [r.varint(), head(r)]}
@@ -154,6 +154,113 @@ def feed(r):
     out = []
     while r.left():
         out.append(r.slice())
+    return out
+
+
+def units(r, most):
+    out = []
+    for _ in range(r.varint(most)):
+        out.append(r.varint() + (out[-1] if out else 0))
+    return out
+
+
+def bound(r, before):
+    form = r.data[r.at] if r.left() else 0
+    if form not in (3, 4):
+        return read_cell(r)
+    r.u8()
+    same, rest = r.varint(4096), r.slice()
+    need(same == 0 or (before[0] == ("text" if form == 3 else "blob") and same <= len(before[1])), "bound")
+    return ("text" if form == 3 else "blob", (before[1][:same] if same else b"") + rest)
+
+
+def spans(r, asked):
+    out = {"register": r.name(), "units": units(r, 64), "spans": []}
+    before = ("null", None)
+    for i in range(r.varint(16384)):
+        mode = r.u8()
+        need(mode in ((0, 1, 4) if asked else (0, 1, 2, 3)), "mode of a span")
+        need(i == 0 or before[0] != "null", "a span behind the end")
+        last, before = before, bound(r, before)
+        need(before[0] == "null" or last[0] == "null" or last[0] != before[0] or last[1] < before[1], "bounds do not rise")
+        body = r.take(8).hex() if mode == 1 else [r.take(6).hex() for _ in range(r.varint(512))] if mode == 2 else None
+        out["spans"].append([mode, shown(before, False), body])
+    return out
+
+
+def states(r, payload):
+    length, body = r.varint(16 << 20), r.slice()
+    need((length == 0) == (len(body) == 0), "states")
+    return payload(body, length) if length else None
+
+
+@whole
+def round_request(r, payload):
+    form(r)
+    kind = r.u8()
+    need(kind in (1, 2, 3, 4), "kind of a round")
+    out = {"kind": kind, "list": r.u64()}
+    if kind == 1:
+        out["seq"], out["position"], out["built"] = r.varint(), r.varint(), r.varint()
+        out["sum"], out["rows"] = r.take(16).hex(), r.varint()
+    elif kind == 2:
+        out["registers"] = []
+        for _ in range(r.varint(1000)):
+            name, last, mine = r.name(), 0, []
+            for _ in range(r.varint(4096)):
+                last += r.varint()
+                mine.append([last, r.take(8).hex()])
+            out["registers"].append([name, mine])
+    elif kind == 3:
+        out["registers"] = r.many(r.varint(1000), lambda: spans(r, True))
+    else:
+        out["flags"] = r.varint(63)
+        out["registers"] = []
+        for _ in range(r.varint(1000)):
+            name, before, keys, places = r.name(), ("null", None), [], []
+            for _ in range(r.varint(32)):
+                before = bound(r, before)
+                keys.append(shown(before, False))
+            for _ in range(r.varint(32)):
+                before = bound(r, before)
+                low, before = before, bound(r, before)
+                places.append([shown(low, False), shown(before, False), [r.take(6).hex() for _ in range(r.varint(32))]])
+            out["registers"].append([name, keys, places])
+        if out["flags"] & 4:
+            out["states"] = states(r, payload)
+    return out
+
+
+@whole
+def round_answer(r, request, payload):
+    form(r)
+    out = {"verdict": r.u8()}
+    need(out["verdict"] < 4, "verdict")
+    if out["verdict"] < 2:
+        return out
+    if request["kind"] == 1:
+        out["registers"] = r.many(r.varint(1000), lambda: [r.name(), r.take(8).hex()])
+    elif request["kind"] == 2:
+        out["units"] = []
+        for _ in request["registers"]:
+            how = r.u8()
+            need(how in (1, 2), "units")
+            out["units"].append(units(r, 64) if how == 2 else None)
+    elif request["kind"] == 3:
+        out["registers"] = r.many(r.varint(1000), lambda: spans(r, False))
+        need([x["register"] for x in out["registers"]] == [x["register"] for x in request["registers"]], "registers")
+    else:
+        need(r.varint() == len(request["registers"]), "registers")
+        out["keys"] = []
+        for name, *_ in request["registers"]:
+            before, keys, n = ("null", None), [], r.varint(64)
+            need(n == 0 or r.name() == name, "register of keys")
+            for _ in range(n):
+                before = bound(r, before)
+                keys.append(shown(before, False))
+            out["keys"].append(keys)
+        if request["flags"] & 2:
+            out["states"] = states(r, payload)
     return out
 
 
