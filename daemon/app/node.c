@@ -112,7 +112,7 @@ void node_close(struct node *n)
 	*n = (struct node){ .lock = -1 };
 }
 
-/* The lines of the second that the first does not have. */
+/* The lines of the second that the first does not have; the block `upstream` is in force already. */
 static void name_changes(const char *before, char *now)
 {
 	char *rest = NULL;
@@ -126,21 +126,43 @@ static void name_changes(const char *before, char *now)
 	}
 }
 
+/* The line upward begins anew as s says; where it cannot, it goes on as before. */
+static void change_upstream(struct node *n, struct settings *s)
+{
+	struct err e = { 0 };
+
+	control_uplink(n->control, NULL);
+	uplink_stop(TAKE(n->uplink));
+	settings_swap_upstream(&n->settings, s);
+	if (start_uplink(n, &e)) {
+		log_line(LOG_LEVEL_ERROR, NULL, "%s; the line upward goes on as before", e.text);
+		settings_swap_upstream(&n->settings, s);
+		if (start_uplink(n, &e))
+			log_line(LOG_LEVEL_ERROR, NULL, "%s; restart terraced", e.text);
+	} else {
+		log_line(LOG_LEVEL_NOTICE, NULL, SETTINGS_FILE ": upstream is in force as it stands now");
+	}
+	control_uplink(n->control, n->uplink);
+}
+
 void node_reload(struct node *n)
 {
-	_cleanup_(buf_release) struct buf before = { 0 }, now = { 0 };
-	struct settings s;
+	_cleanup_(buf_release) struct buf before = { 0 }, now = { 0 }, upstream_before = { 0 }, upstream_now = { 0 };
+	_cleanup_(settings_release) struct settings s = { 0 };
 	struct err e = { 0 };
 
 	if (settings_read(n->settings.home, &s, &e)) {
 		log_line(LOG_LEVEL_ERROR, NULL, "%s; going on as before", e.text);
 		return;
 	}
-	settings_put(&n->settings, &before);
 	settings_put(&s, &now);
-	settings_release(&s);
+	settings_put_upstream(&n->settings, &upstream_before);
+	settings_put_upstream(&s, &upstream_now);
+	if (!slice_equal(buf_slice(&upstream_before), buf_slice(&upstream_now)))
+		change_upstream(n, &s);
+	settings_put(&n->settings, &before);
 	if (slice_equal(buf_slice(&before), buf_slice(&now)))
-		log_line(LOG_LEVEL_INFO, NULL, SETTINGS_FILE ": nothing has changed");
+		log_line(LOG_LEVEL_INFO, NULL, SETTINGS_FILE ": nothing else has changed");
 	else
 		name_changes(buf_text(&before), (char *)(uintptr_t)buf_text(&now));
 	uplink_poke(n->uplink);

@@ -385,6 +385,11 @@ void settings_put(const struct settings *s, struct buf *b)
 	put_urls(b, "url", s->urls);
 	put_text(b, "console", s->console);
 	buf_printf(b, "%-11s = %d\n%-11s = %d\n", "seal_ms", s->seal_ms, "seal_max_ms", s->seal_max_ms);
+	settings_put_upstream(s, b);
+}
+
+void settings_put_upstream(const struct settings *s, struct buf *b)
+{
 	if (!s->has_upstream)
 		return;
 	buf_printf(b, "upstream {\n");
@@ -393,4 +398,26 @@ void settings_put(const struct settings *s, struct buf *b)
 	buf_printf(b, "%-11s = %u\n%-11s = %u\n", "  interval", s->interval_s, "  rate_kbps", s->rate_kbps);
 	put_text(b, "  window", s->window);
 	buf_printf(b, "}\n");
+}
+
+void settings_swap_upstream(struct settings *a, struct settings *b)
+{
+	const struct settings was = *a;
+
+	a->has_upstream = b->has_upstream;
+	memcpy(a->upstream_urls, b->upstream_urls, sizeof(a->upstream_urls));
+	a->proxy = b->proxy;
+	a->interval_s = b->interval_s;
+	a->rate_kbps = b->rate_kbps;
+	a->window = b->window;
+	a->window_from = b->window_from;
+	a->window_until = b->window_until;
+	b->has_upstream = was.has_upstream;
+	memcpy(b->upstream_urls, was.upstream_urls, sizeof(b->upstream_urls));
+	b->proxy = was.proxy;
+	b->interval_s = was.interval_s;
+	b->rate_kbps = was.rate_kbps;
+	b->window = was.window;
+	b->window_from = was.window_from;
+	b->window_until = was.window_until;
 }

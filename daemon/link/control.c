@@ -43,7 +43,8 @@ struct client {
 };
 
 struct control {
-	struct control_options o;
+	struct control_options o;        /* its uplink under `lock` */
+	pthread_mutex_t lock;
 	char *path;
 	pthread_t thread;
 	int listener, wake;
@@ -110,6 +111,32 @@ static void tell_result(struct client *k)
 	tell(k, found, k->result);
 }
 
+static bool ask_uplink(struct control *c, struct uplink_state *ret)
+{
+	bool there;
+
+	pthread_mutex_lock(&c->lock);
+	there = c->o.uplink != NULL;
+	if (there)
+		uplink_state(c->o.uplink, ret);
+	pthread_mutex_unlock(&c->lock);
+	return there;
+}
+
+static void poke_uplink(struct control *c)
+{
+	pthread_mutex_lock(&c->lock);
+	uplink_poke(c->o.uplink);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void control_uplink(struct control *c, struct uplink *u)
+{
+	pthread_mutex_lock(&c->lock);
+	c->o.uplink = u;
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* `status`: how the link stands now; all else that status shows is read from the database.  The ledger is not asked. */
 static void tell_uplink(struct client *k)
 {
@@ -119,11 +146,10 @@ static void tell_uplink(struct client *k)
 	char time[RFC3339_SIZE];
 
 	json_object_set_new(document, "upstream", upstream);
-	if (!k->control->o.uplink) {
+	if (!ask_uplink(k->control, &s)) {
 		tell(k, 0, document);
 		return;
 	}
-	uplink_state(k->control->o.uplink, &s);
 	json_object_set_new(upstream, "url", json_slice(slice_of(s.url)));
 	json_object_set_new(upstream, "state", json_string(s.joined ? "joined" : s.text[0] ? "failed" : "resting"));
 	json_object_set_new(upstream, "since", json_string(time_rfc3339(s.since_ms, time)));
@@ -199,7 +225,7 @@ static void job_over(struct client *k)
 		if (!k->result)
 			k->result = json_object();
 		if (k->nwords == 1 && !strcmp(k->words[0], "sync"))
-			uplink_poke(k->control->o.uplink);
+			poke_uplink(k->control);
 		if (still_waits(k))
 			return;
 		tell_result(k);
@@ -406,6 +432,7 @@ int control_start(const struct control_options *o, struct control **ret, struct 
 	if (!c)
 		return err_set(err, ERR_NOMEM, "control: out of memory");
 	c->o = *o;
+	pthread_mutex_init(&c->lock, NULL);
 	c->listener = -1;
 	for (int i = 0; i < CONTROL_CLIENTS; i++)
 		c->client[i] = (struct client){ .control = c, .fd = -1 };

@@ -26,7 +26,7 @@ int node_open(struct node *n, const char *home, struct err *err);
 int node_start(struct node *n, struct err *err);
 /* Stops what runs and closes what is open, whatever came of the two above. */
 void node_close(struct node *n);
-/* HUP: reads terraced.conf again and logs what differs from what runs. */
+/* HUP: reads terraced.conf again; `upstream` begins anew where it differs, what else differs is logged. */
 void node_reload(struct node *n);
 
 #endif

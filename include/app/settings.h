@@ -27,8 +27,11 @@ struct settings {
 /* Reads HOME/terraced.conf.  ERR_CONFIG with "FILE:LINE: …"; ERR_NOT_FOUND where there is no home. */
 int settings_read(const char *home, struct settings *ret, struct err *err);
 void settings_release(struct settings *s);
-/* The effective configuration, as a terraced.conf. */
+/* The blocks `upstream` of the two change places. */
+void settings_swap_upstream(struct settings *a, struct settings *b);
+/* The effective configuration, as a terraced.conf; the second, only its block `upstream`. */
 void settings_put(const struct settings *s, struct buf *b);
+void settings_put_upstream(const struct settings *s, struct buf *b);
 /* One string value of a conf file, quoted. */
 void settings_quote(struct buf *b, const char *text);
 

@@ -27,6 +27,8 @@ struct control_options {
 
 int control_start(const struct control_options *o, struct control **ret, struct err *err);
 void control_stop(struct control *c);    /* after ledger_stop; NULL is allowed */
+/* From now on this uplink is meant (NULL = none); the former one is used no more when this returns. */
+void control_uplink(struct control *c, struct uplink *u);
 
 /* The other side, for terracectl: gives the words, waits for the answer.  ERR_NOT_RUNNING where nobody listens.
  * wait_ms: how long an answer may take, < 0 = for ever. */

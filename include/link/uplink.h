@@ -27,7 +27,7 @@ struct uplink_options {
 
 int uplink_start(const struct uplink_options *o, struct uplink **ret, struct err *err);
 void uplink_poke(struct uplink *u);      /* contact now, whatever pause is on; from any thread; NULL is allowed */
-void uplink_stop(struct uplink *u);      /* after ledger_stop; NULL is allowed */
+void uplink_stop(struct uplink *u);      /* a job it waits for is answered first; NULL is allowed */
 
 /* For status: since when and how the link stands; text is what failed last, "" where nothing did. */
 struct uplink_state {

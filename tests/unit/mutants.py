@@ -5,7 +5,8 @@ A copy of the tree in $BUILD/mutants is built once; then each mutant changes one
 Killed = a test does not build, fails or takes too long.  Survivors are printed; exit 1 if any, or if a mutant does not apply.
 
 Tables: tests/mutants/*.txt, read in order of name.
-  # tests: test_rule test_row            programs of tests/unit that must notice, first the quickest (until the next such line)
+  # tests: test_rule sim/40 live/a.py    programs of tests/unit, so many seeds of the simulator, scripts of tests/live, that
+                                         must notice, first the quickest (until the next such line)
   # folders: base core                   daemon folders that they need (all, where not named)
   # anything else                        a comment
   file|name|old|new                      \\n \\t \\\\ \\p stand for newline, tab, backslash, |; `old` stands exactly once in the file
@@ -44,27 +45,34 @@ def read_table(path):
 def copy_tree(folders):
     """What the tests need, so that the work tree is never touched."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
-    for name in ["Makefile", "include", "schema"]:
+    for name in ["Makefile", "include", "schema", "conf", "systemd", "tests"]:
         copy = shutil.copytree if os.path.isdir(os.path.join(ROOT, name)) else shutil.copy2
         if os.path.exists(os.path.join(ROOT, name)):
             os.makedirs(SCRATCH, exist_ok=True)
             copy(os.path.join(ROOT, name), os.path.join(SCRATCH, name))
     for name in folders or [os.path.basename(d) for d in glob.glob(os.path.join(ROOT, "daemon", "*"))]:
         shutil.copytree(os.path.join(ROOT, "daemon", name), os.path.join(SCRATCH, "daemon", name))
-    for name in ("unit", "lib"):
-        shutil.copytree(os.path.join(ROOT, "tests", name), os.path.join(SCRATCH, "tests", name))
+
+def program(test):
+    return "all" if test.startswith("live/") else os.path.join("build/tests", test.split("/")[0])
+
+def command(test):
+    kind, _, rest = test.partition("/")
+    if kind == "live":
+        return [{"py": "python3", "sh": "bash"}[rest.rsplit(".", 1)[1]], "tests/live/" + rest]
+    return [program(test)] + (["--seeds", rest] if rest else [])
 
 def make(tests):
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILD", "SAN", "FUZZ")}
-    return subprocess.run(["make", "-s", "O=", "MODE=-O0"] + ["build/tests/" + t for t in tests], cwd=SCRATCH, env=env, stdin=subprocess.DEVNULL,
+    return subprocess.run(["make", "-s", "O=", "MODE=-O0"] + [program(t) for t in tests], cwd=SCRATCH, env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
 
 def notices(test):
     """The name of the first test of the program that fails, or "" """
-    env = dict(os.environ, TERRACE_VECTORS=VECTORS)
+    env = dict(os.environ, TERRACE_VECTORS=VECTORS, BUILD="build", RESULTS="build/results")
     try:
-        run = subprocess.run([os.path.join(SCRATCH, "build/tests", test)], cwd=SCRATCH, env=env, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        run = subprocess.run(command(test), cwd=SCRATCH, env=env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     except subprocess.TimeoutExpired:
         return test + ": time"
     if run.returncode == 0:

@@ -271,6 +271,81 @@ static void test_digests_differ(void **state)
 	at_rest(&village, &town, "equal");
 }
 
+/* A copy of the feed that comes late follows a number that is not the receiver's any more: it is left. */
+static void test_late_feed(void **state)
+{
+	_cleanup_(buf_release) struct buf receipt = { 0 }, first = { 0 }, second = { 0 };
+	struct digest hash, now;
+	uint64_t after, then;
+
+	(void)state;
+	sql(&county, "INSERT INTO aid VALUES('late', '620702100001', '蒋', 1, NULL)");
+	seal(&county);
+	contact(&town, &county);
+	OK(engine_feed_make(village.engine, &after, &hash, &receipt, e));
+	OK(engine_feed_answer(town.engine, facts(&village), after, &hash, buf_slice(&receipt), 1u << 20, &first, e));
+	sql(&county, "UPDATE aid SET amount = 2 WHERE id = 'late'");
+	seal(&county);
+	contact(&town, &county);
+	OK(engine_feed_answer(town.engine, facts(&village), after, &hash, buf_slice(&receipt), 1u << 20, &second, e));
+	OK(engine_feed_take(village.engine, buf_slice(&second), e));
+	OK(engine_feed_make(village.engine, &after, &hash, &receipt, e));
+	OK(engine_feed_take(village.engine, buf_slice(&first), e));
+	OK(engine_feed_make(village.engine, &then, &now, &receipt, e));
+	assert_int_equal(then, after);
+	assert_int_equal(AMOUNT(&village, "late"), 2);
+	everybody();
+	at_rest(&village, &town, "equal");
+}
+
+/* Only the number with its own hash acknowledges; a receipt speaks of just that, and is asked for. */
+static void test_false_acknowledgement(void **state)
+{
+	_cleanup_(buf_release) struct buf receipt = { 0 }, body = { 0 };
+	struct receipt_line line = { U_TOWN, U_VILLAGE, 0, { { 0 } } };
+	struct digest hash;
+	struct err say;
+	uint64_t after;
+
+	(void)state;
+	sql(&county, "UPDATE aid SET amount = 3 WHERE id = 'late'");
+	seal(&county);
+	contact(&town, &county);
+	OK(engine_feed_make(village.engine, &after, &hash, &receipt, e));
+	OK(engine_feed_answer(town.engine, facts(&village), after, &hash, buf_slice(&receipt), 1u << 20, &body, e));
+	assert_true(body.n > 0);
+	line.position = after + 1;
+	line.hash.at[0] = 7;
+	buf_clear(&receipt);
+	receipt_make(village.engine, &line, 1, &receipt);
+	assert_int_equal(engine_feed_answer(town.engine, facts(&village), after + 1, &line.hash, buf_slice(&receipt), 1u << 20, &body,
+	                                    &say), ERR_HEAL);
+	assert_int_equal(engine_feed_answer(town.engine, facts(&village), after + 1, &line.hash, (struct slice){ NULL, 0 }, 1u << 20,
+	                                    &body, &say), ERR_FORMAT);
+	assert_int_equal(engine_feed_answer(town.engine, facts(&village), after + 2, &line.hash, buf_slice(&receipt), 1u << 20, &body,
+	                                    &say), ERR_FORMAT);
+	everybody();
+	assert_int_equal(AMOUNT(&village, "late"), 3);
+	at_rest(&village, &town, "equal");
+}
+
+/* Whoever lies below learns of an epoch: who has seen what is judged there too. */
+static void test_epochs_below(void **state)
+{
+	char text[100];
+
+	(void)state;
+	close_node(&town);
+	open_node(&town);
+	contact(&town, &county);
+	sql(&town, "INSERT INTO aid VALUES('e1', '620702100000', '沈', 1, NULL)");
+	seal(&town);
+	everybody();
+	snprintf(text, sizeof text, "SELECT count(*) FROM terrace_epoch WHERE epoch = %u", town.engine->epoch);
+	assert_int_equal(ask(&village, text), 1);
+	assert_int_equal(ask(&county, text), 1);
+}
+
 /* ---- two machines, one identity */
 
 static void test_twin(void **state)
@@ -325,7 +400,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_up_and_down), cmocka_unit_test(test_lost_and_repeated), cmocka_unit_test(test_many_rows),
-		cmocka_unit_test(test_need),
+		cmocka_unit_test(test_need), cmocka_unit_test(test_late_feed), cmocka_unit_test(test_false_acknowledgement),
+		cmocka_unit_test(test_epochs_below),
 		cmocka_unit_test(test_child_restored), cmocka_unit_test(test_relay_restored), cmocka_unit_test(test_top_restored),
 		cmocka_unit_test(test_digests_differ), cmocka_unit_test(test_twin),
 		cmocka_unit_test(test_reclaimed),
