@@ -346,6 +346,27 @@ static void test_epochs_below(void **state)
 	assert_int_equal(ask(&county, text), 1);
 }
 
+/* The application rebuilds the table: its triggers are gone, and what it writes meanwhile is found. */
+static void test_rebuilt(void **state)
+{
+	uint32_t before = village.alarms;
+
+	(void)state;
+	hash_all(&village);
+	sql(&village, "BEGIN; CREATE TABLE other(id TEXT NOT NULL PRIMARY KEY, unit_code TEXT, name TEXT, amount INTEGER, "
+	    "checked INTEGER); INSERT INTO other SELECT * FROM aid; DROP TABLE aid; ALTER TABLE other RENAME TO aid; "
+	    "INSERT INTO aid VALUES('b1', '620702100001', '韩', 1, NULL); COMMIT");
+	clock_ms += 60000;
+	hash_all(&village);
+	sql(&village, "INSERT INTO aid VALUES('b2', '620702100001', '杨', 2, NULL)");
+	seal(&village);
+	everybody();
+	assert_int_equal(AMOUNT(&county, "b1"), 1);
+	assert_int_equal(AMOUNT(&county, "b2"), 2);
+	assert_true(village.alarms > before);
+	at_rest(&village, &town, "equal");
+}
+
 /* ---- two machines, one identity */
 
 static void test_twin(void **state)
@@ -401,7 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_up_and_down), cmocka_unit_test(test_lost_and_repeated), cmocka_unit_test(test_many_rows),
 		cmocka_unit_test(test_need), cmocka_unit_test(test_late_feed), cmocka_unit_test(test_false_acknowledgement),
-		cmocka_unit_test(test_epochs_below),
+		cmocka_unit_test(test_epochs_below), cmocka_unit_test(test_rebuilt),
 		cmocka_unit_test(test_child_restored), cmocka_unit_test(test_relay_restored), cmocka_unit_test(test_top_restored),
 		cmocka_unit_test(test_digests_differ), cmocka_unit_test(test_twin),
 		cmocka_unit_test(test_reclaimed),
