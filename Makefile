@@ -171,6 +171,7 @@ DEEP_STAGES  := units vectors mutants sim live sanitize fuzz lint-deep
 CASES        ?= 50
 SIM_SEEDS    ?= 200
 FUZZ_SECONDS ?= 5
+UNIT_SECONDS ?= 120
 STAGE        := tests/lib/stage.sh
 export VECTORS := $(O)build/vectors
 
@@ -181,7 +182,7 @@ check:
 	+@tests/lib/deps.sh check '$(DEPS_BUILD)' '$(DEPS_TEST)' && MAKE='$(MAKE)' tests/lib/check.sh $(CHECK_STAGES)
 
 check-deep:
-	+@tests/lib/deps.sh check '$(DEPS_BUILD)' '$(DEPS_TEST)' && MAKE='$(MAKE) CASES=1000 SIM_SEEDS=1000 FUZZ_SECONDS=60' \
+	+@tests/lib/deps.sh check '$(DEPS_BUILD)' '$(DEPS_TEST)' && MAKE='$(MAKE) CASES=1000 SIM_SEEDS=1000 FUZZ_SECONDS=60 UNIT_SECONDS=1200' CRASH_ALL=1 \
 	  tests/lib/check.sh $(DEEP_STAGES)
 
 # The model's cases for the rule, CASES of every clause; the programs find them in $VECTORS/rule.json.
@@ -192,7 +193,7 @@ $(VECTORS)/rule-%.json: $(wildcard tests/model/*.py)
 
 units: $(UNITS) $(RULE_CASES)
 	@$(if $(RULE_CASES),ln -sf $(notdir $(RULE_CASES)) $(VECTORS)/rule.json)
-	@$(if $(HAVE_CMOCKA),$(STAGE) units$(SUFFIX) 120 $(JOBS) $(UNITS),echo 'units: skipped, libcmocka-dev is missing')
+	@$(if $(HAVE_CMOCKA),$(STAGE) units$(SUFFIX) $(UNIT_SECONDS) $(JOBS) $(UNITS),echo 'units: skipped, libcmocka-dev is missing')
 
 # tests/vectors/*.c become programs, *.sh and *.py run as they are.
 vectors: $(VECS) $(RULE_CASES)
