@@ -272,7 +272,7 @@ static int drop_waiting(const struct order *o, json_t **ret, struct err *err)
 }
 
 /* The report `reconcile status` says how it stands: what it finds are the late rows of segments behind this one. */
-static int audit_remember(struct engine *e, struct err *err)
+int audit_remember(struct engine *e, struct err *err)
 {
 	int64_t last = 0;
 	int rc = report_last_segment(e->db, &last, err);

@@ -268,6 +268,83 @@ int engine_open(const struct engine_options *o, struct engine **ret, struct err 
 	return 0;
 }
 
+/* ---- another file under the same name */
+
+struct parts {                           /* what hangs from the connection */
+	struct db *db;
+	struct state *state;
+	struct table *table;
+	struct lists *lists;
+	struct catalog *catalog;
+};
+
+static void parts_close(struct parts *p)
+{
+	catalog_release(p->catalog);
+	lists_close(p->lists);
+	table_close(p->table);
+	state_close(p->state);
+	db_close(p->db);
+}
+
+static int parts_open(struct engine *e, struct parts *p, struct err *err)
+{
+	int64_t unit;
+	int rc = db_open(e->options.database, DB_WRITE, &p->db, err);
+
+	if (rc == 0)
+		rc = state_open(p->db, &p->state, err);
+	if (rc == 0)
+		rc = table_open(p->db, &p->table, err);
+	if (rc == 0)
+		rc = lists_open(&p->lists, err);
+	if (rc == 0)
+		rc = catalog_load(p->db, &p->catalog, err);
+	unit = rc == 0 ? meta_number(p->db, "unit", 0) : 0;
+	if (unit != 0 && (uint64_t)unit != e->unit)
+		rc = err_set(err, ERR_CONFIG, "%s was replaced by a file of unit %012llu; this node is %012llu: put the right one back",
+		             p->db->path, (unsigned long long)unit, (unsigned long long)e->unit);
+	if (rc != 0)
+		parts_close(p);
+	return rc;
+}
+
+int engine_reopen(struct engine *e, struct err *err)
+{
+	struct parts now = {0}, was = {e->db, e->state, e->table, e->lists, e->catalog};
+	int rc = parts_open(e, &now, err);
+
+	if (rc != 0)
+		return rc;
+	db_rollback(e->db);
+	rules_close(e);
+	e->catalog = now.catalog;
+	e->db = now.db;
+	e->state = now.state;
+	e->table = now.table;
+	e->lists = now.lists;
+	parts_close(&was);
+	/* As after a start: what the file says, and nothing of what this process knew. */
+	e->met = (struct marks){0};
+	e->sealed = 0;
+	e->epoch = e->former = 0;
+	e->fresh = true;
+	e->ready = e->parent == UNIT_NONE;
+	e->hello_due = e->parent != UNIT_NONE;
+	e->schema_version = -1;
+	e->log_last = e->log_first_ms = e->next_look_ms = 0;
+	e->ngreeted = 0;
+	rc = check_owner(e, err);
+	if (rc == 0)
+		rc = counters_get(e, err);
+	if (rc == 0)
+		rc = engine_reload_children(e, err);
+	if (rc == 0)
+		rc = engine_reload_catalog(e, err);
+	e->paused = rc == 0 && schema_begun(e->db);
+	return rc;
+}
+
 void engine_close(struct engine *e)
 {
 	if (e == NULL)

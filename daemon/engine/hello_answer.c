@@ -8,6 +8,7 @@
 #include "engine/hello.h"
 #include "engine/rounds.h"
 #include "store/terms.h"
+#include "store/policybox.h"
 
 #define HASH_ROWS 5000u
 #define MENDING_MS (60 * 1000)           /* how long the child may take to find the rows */
@@ -359,6 +360,9 @@ static int take_rest(struct judging *j, struct reader *r, struct buf *learned, b
 	uint64_t list, needs, pending;
 	int rc = take_lists(j, r, &list, err);
 
+	/* Schema hold: its values name a policy that is here and could not be put in force yet; they wait there. */
+	if (rc == 0 && list_older(j->e, j->e->catalog->list, list) > 0 && policybox_waiting(j->e->db))
+		j->a.orders |= ORDER_HOLD;
 	needs = read_varint(r);
 	pending = read_varint(r);
 	read_varint(r);

@@ -112,6 +112,7 @@ static int activate(struct engine *e, uint64_t issuer, uint64_t version, bool dr
 		rc = put_in_force(e, &p, had ? &before : NULL, &say);
 	if (rc == 0 && !dry) {
 		rc = db_savepoint_release(e->db, err);
+		e->activity++;                   /* digests are compared anew: both sides have the same registers now */
 		if (rc == 0)
 			event(e, LOG_LEVEL_NOTICE, "policy", issuer, NULL, "policy %s version %llu is active", p.name,
 			      (unsigned long long)version);

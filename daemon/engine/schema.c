@@ -73,6 +73,8 @@ static int put_back(struct engine *e, int *ret_audited, struct err *err)
 	int rc = meta_put_number(e->db, PAUSED, 0, err);
 
 	if (rc == 0)
+		rc = audit_remember(e, err);
+	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
 	if (rc == 0)
 		rc = hold_look(e, err);

@@ -89,6 +89,23 @@ static int64_t look(struct engine *e, bool hint)
 	return e->next_look_ms - now;
 }
 
+/* A restored copy, VACUUM INTO and rename: the node goes on as after a restore. */
+static int64_t replaced(struct engine *e)
+{
+	struct err err = {0};
+	int rc;
+
+	if (!db_replaced(e->db))
+		return INT64_MAX;
+	rc = engine_reopen(e, &err);
+	if (rc != 0)
+		report(e, "alarm", rc, &err);
+	else
+		event(e, LOG_LEVEL_ERROR, "alarm", UNIT_NONE, NULL, "%s was replaced by another file; it is taken for a restored copy",
+		      e->db->path);
+	return LOOK_AGAIN_MS;
+}
+
 /* The application changed the schema: triggers are checked, and what they missed is found. */
 static int64_t schema(struct engine *e)
 {
@@ -262,8 +279,11 @@ int64_t engine_tick(struct engine *e, bool hint)
 	bool more = false;
 	int rc;
 
-	if (atomic_load(&e->stopping) || e->paused)
+	if (atomic_load(&e->stopping))
 		return LOOK_MS;
+	wait = MIN(wait, replaced(e));
+	if (e->paused)
+		return wait;
 	wait = MIN(wait, schema(e));
 	wait = MIN(wait, look(e, hint));
 	rc = watch_step(e, &more, &err);

@@ -177,6 +177,8 @@ int watch_walk(struct engine *e, const struct reg *r, const char *why, struct er
 
 	if (q == NULL)
 		return ERR_DB;
+	if (r->adoption != ADOPT_NOT && strcmp(why, "audit") == 0)
+		return 0;                        /* its rows are not ours yet */
 	bind_u64(q, 1, r->number);
 	sqlite3_bind_null(q, 2);
 	sqlite3_bind_int64(q, 3, strcmp(why, "adopt") == 0 ? STATE_BEGIN : TABLE_BEGIN);

@@ -285,8 +285,20 @@ int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *er
 		db_close(db);
 		return rc;
 	}
+	if (stat(path, &st) == 0) {
+		db->device = st.st_dev;
+		db->inode = st.st_ino;
+	}
 	*ret = db;
 	return 0;
+}
+
+bool db_replaced(const struct db *db)
+{
+	struct stat st;
+
+	return db->inode != 0 && stat(db->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	       (st.st_ino != db->inode || st.st_dev != db->device);
 }
 
 void db_close(struct db *db)

@@ -95,6 +95,16 @@ int policybox_fail(struct db *db, uint64_t issuer, uint64_t version, const char 
 
 /* ---- units, broadcasts */
 
+bool policybox_waiting(struct db *db)
+{
+	sqlite3_stmt *q = db_statement(db, SQL_POLICY_WAITING, NULL);
+	bool any = q != NULL && db_step(db, q, NULL) > 0;
+
+	if (q != NULL)
+		sqlite3_reset(q);
+	return any;
+}
+
 int units_clear(struct db *db, struct err *err)
 {
 	return db_run(db, db_statement(db, SQL_UNITS_CLEAR, err), err);

@@ -69,6 +69,9 @@ int engine_begin(struct engine *e, struct err *err);
 int engine_commit(struct engine *e, struct err *err);
 void engine_rollback(struct engine *e);
 void engine_guard(struct engine **e);            /* for _cleanup_ */
+/* Another file stands under the database's name: it is opened, and taken for what it is, an older copy of this node or
+ * a new disk.  On an error before that nothing has changed. */
+int engine_reopen(struct engine *e, struct err *err);
 int engine_reload_children(struct engine *e, struct err *err);
 int engine_reload_catalog(struct engine *e, struct err *err);    /* after activation: catalog, capture, statements */
 
@@ -152,6 +155,8 @@ int watch_install(struct engine *e, bool check, struct err *err);
 int watch_register(struct engine *e, struct reg *r, struct err *err);            /* the triggers of one, without a word */
 /* Rows of the register are walked by the next ticks and sealed where no trigger named them; why: "adopt", "audit". */
 int watch_walk(struct engine *e, const struct reg *r, const char *why, struct err *err);
+/* What the walks that begin now find is what `reconcile status` lists (engine/command.c). */
+int audit_remember(struct engine *e, struct err *err);
 /* One slice of such a walk; *ret_more: there is more. */
 int watch_step(struct engine *e, bool *ret_more, struct err *err);
 

@@ -21,6 +21,7 @@ struct db {
 	const char *path;
 	bool in_transaction, read_only;
 	uint64_t changes;                /* transactions committed since open */
+	uint64_t device, inode;          /* of the file as it was opened; 0 = not known */
 };
 
 enum db_mode { DB_WRITE, DB_MAKE, DB_READ, DB_BARE };    /* BARE: writes, and migrates nothing */
@@ -30,6 +31,8 @@ enum db_mode { DB_WRITE, DB_MAKE, DB_READ, DB_BARE };    /* BARE: writes, and mi
  * SQLite file, read-only, locked for long, owned by another user, made by a newer terraced. */
 int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *err);
 void db_close(struct db *db);
+/* Whether another file stands under the path now: a copy was put in its place.  A path without a file is none. */
+bool db_replaced(const struct db *db);
 
 int db_begin(struct db *db, struct err *err);                    /* BEGIN IMMEDIATE (BEGIN on a reader) */
 int db_commit(struct db *db, struct err *err);
