@@ -37,6 +37,11 @@ uint8_t policy_remove(const struct policy_register *r)
 	return (uint8_t)(owners & -owners); /* the lowest bit is the highest level */
 }
 
+bool policy_comes_to(const struct policy_register *r, enum level level)
+{
+	return level >= r->ceiling && level <= r->floor;
+}
+
 enum mode policy_mode(const struct policy_register *r, uint32_t group, enum right right, enum level level)
 {
 	uint8_t own, propose;
@@ -339,6 +344,8 @@ static int register_follows(const struct policy_register *before, const struct p
 	    (before->unit_register != NULL && strcasecmp(before->unit_register, after->unit_register) != 0))
 		return err_set(err, ERR_POLICY, "register %s: the unit may not change; make a new register",
 			       name);
+	if (before->ceiling != after->ceiling || before->floor != after->floor)
+		return err_set(err, ERR_POLICY, "register %s: ceiling and floor may not change; make a new register", name);
 	if (before->application_schema != after->application_schema)
 		return err_set(err, ERR_POLICY, "register %s: who owns the schema may not change", name);
 	for (uint32_t g = 0; g < before->ngroups; g++) {

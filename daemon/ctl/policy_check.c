@@ -23,7 +23,7 @@ int policy_blame(const struct policy *p, const char *path, const struct policy_w
 }
 
 /* When a row of the table speaks: always, or by the value that was read. */
-enum when { ALWAYS, UNLESS_VILLAGE, WHEN_VIA };
+enum when { ALWAYS, WHEN_VIA };
 
 /* What is read and signed but not enforced yet.  An issue that adds one takes its row away. */
 static const struct unsupported {
@@ -38,7 +38,6 @@ static const struct unsupported {
 	{ "policy/delegate", "delegate", ALWAYS, 0 },
 	{ "policy/revoke", "revoke", ALWAYS, 0 },
 	{ "policy/register/unit", "unit = via", WHEN_VIA, 0 },
-	{ "policy/register/floor", "a floor other than village", UNLESS_VILLAGE, 0 },
 	{ "policy/register/identity", "identity", ALWAYS, 0 },
 	{ "policy/register/publish", "publish", ALWAYS, 0 },
 	{ "policy/register/retention", "retention", ALWAYS, 0 },
@@ -58,8 +57,7 @@ static const struct unsupported *unsupported(const struct policy *p, const struc
 			continue;
 		const struct policy_register *r =
 			u->when != ALWAYS ? policy_register(p, n->parent->title) : NULL;
-		if (u->when == ALWAYS ||
-		    (r != NULL && (u->when == WHEN_VIA ? r->unit_source == UNIT_VIA : r->floor != VILLAGE)))
+		if (u->when == ALWAYS || (r != NULL && r->unit_source == UNIT_VIA))
 			return u;
 	}
 	return NULL;

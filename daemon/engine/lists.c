@@ -175,16 +175,23 @@ int list_older(struct engine *e, uint64_t a, uint64_t b)
 }
 
 enum mode mode_at(const struct reg *r, uint64_t row_unit, uint32_t group, enum right right, uint64_t node, uint64_t child,
-                  bool top, bool *ret_acting)
+                  uint64_t parent, bool *ret_acting)
 {
 	enum level level = unit_level(node), last = child != UNIT_NONE ? unit_level(child) : unit_level(row_unit) + 1;
 	uint32_t number = group == GROUP_ROW || group >= r->ngroups || r->groups[group] == NULL || r->policy == NULL ? 0 :
 	                  policy_group_number(r->policy, slice_of(r->groups[group]->name));
 	enum mode own, best = MODE_READ;
+	bool top;
 
 	*ret_acting = false;
 	if (r->policy == NULL || (group != GROUP_ROW && number == 0))
 		return MODE_READ;
+	if (!policy_comes_to(r->policy, level) || (r->policy->unit_source == UNIT_ALL && node != r->issuer))
+		return MODE_READ;
+	/* A level that the register does not come to is as good as unmanned; of unit `all` the issuer acts for everybody. */
+	if (r->policy->unit_source == UNIT_ALL || (child != UNIT_NONE && unit_level(child) > r->policy->floor))
+		last = LEVELS;
+	top = parent == UNIT_NONE || unit_level(parent) < r->policy->ceiling || r->policy->unit_source == UNIT_ALL;
 	own = policy_mode(r->policy, number, right, level);
 	for (enum level l = level + 1; l < last && l < LEVELS; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
@@ -197,5 +204,5 @@ enum mode mode_at(const struct reg *r, uint64_t row_unit, uint32_t group, enum r
 enum mode own_mode(struct engine *e, const struct reg *r, uint64_t row_unit, uint32_t group, enum right right,
                    bool *ret_acting)
 {
-	return mode_at(r, row_unit, group, right, e->unit, child_towards(e, row_unit), e->parent == UNIT_NONE, ret_acting);
+	return mode_at(r, row_unit, group, right, e->unit, child_towards(e, row_unit), e->parent, ret_acting);
 }

@@ -231,16 +231,23 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 static int check_change(struct merging *m, const struct change *c, struct err *err)
 {
 	const struct arrival *from = m->from;
+	const struct policy_register *policy = m->reg->policy;
 
 	if (!from->below)
 		return 0;
-	if (!from->state && !unit_contains(from->header->author, c->unit) && !(m->reg->policy->unit_source == UNIT_ALL))
+	if (!policy_comes_to(policy, unit_level(from->header->author)))
+		return err_set(err, ERR_SCOPE, "%s: register %s does not come to the level of its author %012llu", from->name,
+		               m->reg->name, (unsigned long long)from->header->author);
+	if (!from->state && !unit_contains(from->header->author, c->unit) && policy->unit_source != UNIT_ALL)
 		return err_set(err, ERR_SCOPE, "%s: register %s has a row of unit %012llu, which is not below its author %012llu",
 		               from->name, m->reg->name, (unsigned long long)c->unit, (unsigned long long)from->header->author);
 	for (uint32_t i = 0; i < c->nparts; i++) {
 		const struct version *v = c->parts[i].version;
 		enum bad_mark bad = marks_bad(&v->marks, m->e->level, &m->e->met);
 
+		if (policy->unit_source == UNIT_ALL && v->unit != m->reg->issuer)
+			return err_set(err, ERR_SCOPE, "%s: register %s: a value of unit %012llu, but only %012llu writes it", from->name,
+			               m->reg->name, (unsigned long long)v->unit, (unsigned long long)m->reg->issuer);
 		if (!from->state && v->unit != from->header->author)
 			return err_set(err, ERR_SCOPE, "%s: register %s: a value of unit %012llu in a delta of %012llu", from->name,
 			               m->reg->name, (unsigned long long)v->unit, (unsigned long long)from->header->author);

@@ -149,7 +149,7 @@ static int row_put_json(struct proposing *p, struct reg *reg, const struct propo
 	rc = value_load(one->value, reg, &r->arena, &v, p->err);
 	if (rc != 0)
 		return rc;
-	by = review_by(reg, unit, &v, true, p->e.unit, child_towards(&p->e, unit), p->e.parent == UNIT_NONE);
+	by = review_by(reg, unit, &v, true, p->e.unit, child_towards(&p->e, unit), p->e.parent);
 	put(j, "key", json_key(r, reg, one->key));
 	put(j, "standing", report_value(r, reg, standing(&h, one->group)));
 	put(j, "unit", json_unit(unit));

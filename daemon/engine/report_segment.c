@@ -370,7 +370,7 @@ int report_verify(struct report *r, struct err *err)
 	if (rc == 0 && !c.pages_bad)
 		rc = report_catalog(r, err);
 	if (rc == 0 && !c.pages_bad)
-		rc = watch_missing(r->db, r->catalog, r->home->parent == UNIT_NONE, r->home->level, triggers_check, &c, err);
+		rc = watch_missing(r->db, r->catalog, r->home->unit, r->home->parent, triggers_check, &c, err);
 	if (rc == 0 && !c.pages_bad && r->deep)
 		rc = report_segments(r->db, UNIT_NONE, segment_check, &c, err);
 	put(r->ret, "database", json_string(c.pages_bad ? "damaged" : "ok"));

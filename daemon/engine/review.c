@@ -42,10 +42,10 @@ struct review {
 
 /* ---- who decides */
 
-static enum mode row_mode(const struct reg *r, uint64_t row_unit, bool create, uint64_t node, uint64_t child, bool top,
+static enum mode row_mode(const struct reg *r, uint64_t row_unit, bool create, uint64_t node, uint64_t child, uint64_t parent,
                           bool *ret_acting)
 {
-	return mode_at(r, row_unit, GROUP_ROW, create ? RIGHT_CREATE : RIGHT_DELETE, node, child, top, ret_acting);
+	return mode_at(r, row_unit, GROUP_ROW, create ? RIGHT_CREATE : RIGHT_DELETE, node, child, parent, ret_acting);
 }
 
 /* The level that decides next above the author's; without one the lowest that decides at all. */
@@ -63,7 +63,7 @@ static uint64_t owner(const struct reg *r, uint64_t row_unit, const struct value
 }
 
 struct reviewer review_by(const struct reg *r, uint64_t row_unit, const struct value *p, bool accept, uint64_t node,
-                          uint64_t child, bool top)
+                          uint64_t child, uint64_t parent)
 {
 	struct reviewer ret = {.here = false};
 	enum right right = p->group != GROUP_ROW ? RIGHT_GROUP : p->alive ? RIGHT_CREATE : RIGHT_DELETE;
@@ -73,12 +73,12 @@ struct reviewer review_by(const struct reg *r, uint64_t row_unit, const struct v
 	if (r->policy == NULL || (p->group != GROUP_ROW && (p->group >= r->ngroups || r->groups[p->group] == NULL)))
 		return ret;
 	if (p->group != GROUP_ROW)
-		ret.here = mode_at(r, row_unit, p->group, right, node, child, top, &ret.acting) == MODE_OWN;
+		ret.here = mode_at(r, row_unit, p->group, right, node, child, parent, &ret.acting) == MODE_OWN;
 	else
-		ret.here = row_mode(r, row_unit, right == RIGHT_CREATE, node, child, top, &ret.acting) == MODE_OWN;
+		ret.here = row_mode(r, row_unit, right == RIGHT_CREATE, node, child, parent, &ret.acting) == MODE_OWN;
 	/* To say again that a row stands where it stands either right will do. */
 	if (p->group == GROUP_ROW && !accept && !ret.here) {
-		ret.here = row_mode(r, row_unit, right != RIGHT_CREATE, node, child, top, &acting) == MODE_OWN;
+		ret.here = row_mode(r, row_unit, right != RIGHT_CREATE, node, child, parent, &acting) == MODE_OWN;
 		ret.acting = acting;
 	}
 	ret.unit = ret.here ? node : owner(r, row_unit, p, right);
@@ -277,7 +277,7 @@ static int may(const struct review *v, const struct picked *k, uint64_t row_unit
                struct err *err)
 {
 	struct engine *e = v->e;
-	struct reviewer by = review_by(k->reg, row_unit, p, v->accept, e->unit, child_towards(e, row_unit), e->parent == UNIT_NONE);
+	struct reviewer by = review_by(k->reg, row_unit, p, v->accept, e->unit, child_towards(e, row_unit), e->parent);
 	const char *group = p->group == GROUP_ROW ? "row" : k->reg->groups[p->group]->name;
 
 	*ret_acting = by.acting;

@@ -13,17 +13,29 @@
 
 /* ---- modes */
 
-struct place {                           /* a node in its tree, as far as its modes depend on it */
-	bool top;
-	enum level level;
+/* A node in its tree, as far as its modes for one register depend on it: whether it may write at all, and the levels
+ * that it acts for in every row. */
+struct place {
+	bool here;
+	enum level first, level, last;
 };
+
+static struct place place_of(const struct reg *r, uint64_t unit, uint64_t parent)
+{
+	const struct policy_register *p = r->policy;
+	enum level level = unit_level(unit);
+	bool all = p->unit_source == UNIT_ALL, top = parent == UNIT_NONE || unit_level(parent) < p->ceiling || all;
+
+	return (struct place){policy_comes_to(p, level) && (!all || unit == r->issuer), top ? PROVINCE : level, level,
+	                      all ? VILLAGE : level};
+}
 
 static enum mode strongest(struct place at, const struct reg *r, uint32_t number, enum right right)
 {
 	enum mode best = MODE_READ;
 
 	/* This level, those below it that may be unmanned, and at the top those above it. */
-	for (enum level l = at.top ? PROVINCE : at.level; l < LEVELS; l++)
+	for (enum level l = at.first; at.here && l < LEVELS; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
 	return best;
 }
@@ -31,9 +43,9 @@ static enum mode strongest(struct place at, const struct reg *r, uint32_t number
 /* What is this level's for every row: its own mode, at the top also that of levels above. */
 static enum mode always(struct place at, const struct reg *r, uint32_t number, enum right right)
 {
-	enum mode best = policy_mode(r->policy, number, right, at.level);
+	enum mode best = MODE_READ;
 
-	for (enum level l = PROVINCE; at.top && l < at.level; l++)
+	for (enum level l = at.first; at.here && l <= at.last; l++)
 		best = MAX(best, policy_mode(r->policy, number, right, l));
 	return best;
 }
@@ -42,7 +54,7 @@ static enum mode always(struct place at, const struct reg *r, uint32_t number, e
 static bool checks(struct place at, const struct reg *r)
 {
 	for (uint32_t i = 0; i < r->policy->nrules; i++)
-		if (!r->policy->rules[i].warn && (at.top || r->policy->rules[i].at >> at.level != 0))
+		if (at.here && !r->policy->rules[i].warn && r->policy->rules[i].at >> at.first != 0)
 			return true;
 	return false;
 }
@@ -102,7 +114,7 @@ static void sentences_release(struct sentences *s)
 		buf_release(&s->text[k]);
 }
 
-int watch_missing(struct db *db, const struct catalog *c, bool top, enum level level,
+int watch_missing(struct db *db, const struct catalog *c, uint64_t unit, uint64_t parent,
                   int (*fn)(void *arg, const struct reg *r, uint32_t missing), void *arg, struct err *err)
 {
 	int rc = 0;
@@ -115,7 +127,7 @@ int watch_missing(struct db *db, const struct catalog *c, bool top, enum level l
 
 		if (r->policy == NULL || r->hold || r->adoption == ADOPT_WAITS)
 			continue;
-		modes_of((struct place){top, level}, r, &modes, &s);
+		modes_of(place_of(r, unit, parent), r, &modes, &s);
 		rc = capture_check(db, r, &modes, &missing, err);
 		if (rc == 0 && fn(arg, r, missing) != 0)
 			break;
@@ -128,13 +140,12 @@ int watch_register(struct engine *e, struct reg *r, struct err *err)
 	_cleanup_(sentences_release) struct sentences s = {0};
 	struct capture_modes modes;
 
-	modes_of((struct place){e->parent == UNIT_NONE, e->level}, r, &modes, &s);
+	modes_of(place_of(r, e->unit, e->parent), r, &modes, &s);
 	return capture_install(e->db, r, &modes, err);
 }
 
 int watch_install(struct engine *e, bool check, struct err *err)
 {
-	const struct place at = {e->parent == UNIT_NONE, e->level};
 	int rc = 0;
 
 	for (uint32_t i = 0; i < e->catalog->nregs && rc == 0; i++) {
@@ -149,7 +160,7 @@ int watch_install(struct engine *e, bool check, struct err *err)
 			rc = capture_state(e->db, r, err);
 			continue;
 		}
-		modes_of(at, r, &modes, &s);
+		modes_of(place_of(r, e->unit, e->parent), r, &modes, &s);
 		if (check)
 			rc = capture_check(e->db, r, &modes, &missing, err);
 		if (rc == 0 && missing > 0) {

@@ -101,6 +101,8 @@ int policy_get(struct slice canonical, struct arena *a, struct policy *ret, stru
 const struct policy_register *policy_register(const struct policy *p, const char *name);   /* NULL = none */
 /* Group's index in the register, counted from 1; 0 where none has that name. */
 uint32_t policy_group_number(const struct policy_register *r, struct slice name);
+/* Whether rows of the register come to a level: not above its ceiling, not below its floor. */
+bool policy_comes_to(const struct policy_register *r, enum level level);
 /* The mode of a level: group 0 is `row`, for which right says create or delete. */
 enum mode policy_mode(const struct policy_register *r, uint32_t group, enum right right, enum level level);
 /* What a sentence of changes between two versions lacks to be allowed: a table or column dropped, a key or unit

@@ -16,7 +16,7 @@ struct reviewer {
 	uint64_t unit;
 };
 struct reviewer review_by(const struct reg *r, uint64_t row_unit, const struct value *p, bool accept, uint64_t node,
-                          uint64_t child, bool top);
+                          uint64_t child, uint64_t parent);
 
 /* `proposals accept | reject` with the words behind it: numbers; or --all with --register R, --unit U, and --sum S, the
  * sum over what was shown; --count N, how many they are; --reason TEXT for a rejection.

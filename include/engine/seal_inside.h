@@ -1,5 +1,5 @@
-/* Seal's inside: what engine/seal.c, seal_rules.c and adopt.c share.  cells: of all columns of m->reg, as the table has
- * them. */
+/* Seal's inside: what engine/seal.c, seal_unit.c, seal_rules.c and adopt.c share.  cells: of all columns of m->reg, as the
+ * table has them. */
 #ifndef ENGINE_SEAL_INSIDE_H
 #define ENGINE_SEAL_INSIDE_H
 
@@ -19,9 +19,6 @@ struct look {
 /* One mark a slice: the counter stands above every mark of this level that is held, and a slice has each row once. */
 int seal_mark(struct merging *m, struct mark *ret, struct err *err);
 struct cell *seal_cells(struct merging *m, const struct group *g, const struct cell *cells);
-/* The unit that a row names; UNIT_NONE with a sentence where it is NULL, malformed, unknown or out of scope. */
-uint64_t seal_unit(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say);
-int seal_bad_unit(struct merging *m, struct merging_row *row, const char *say, struct err *err);
 bool seal_at_default(const struct reg *r, const struct group *g, const struct cell *cells);
 bool seal_shows(const struct reg *r, const struct group *g, const struct value *v, const struct cell *cells);
 /* A row that is not held: group row and the groups that differ from their defaults, as this level may write them. */
@@ -31,6 +28,14 @@ int seal_put_back(struct merging *m, struct merging_row *row, const bool *mask, 
 /* A row that this level may not make goes from the table, unless another row refers to it: then it stays, is not
  * sealed, and is an issue for people. */
 int seal_take_out(struct merging *m, struct merging_row *row, struct err *err);
+
+/* ---- engine/seal_unit.c: the unit that a row names, and moves */
+/* UNIT_NONE with a sentence where it is NULL, malformed, unknown or out of this node's scope. */
+uint64_t seal_unit(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say);
+/* The row stays in the table, is not sealed, and is an issue for people. */
+int seal_bad_unit(struct merging *m, struct merging_row *row, const char *say, struct err *err);
+/* The unit column of a row that stands was written: a move, an issue, or back with a return. */
+int seal_move(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err);
 
 /* ---- engine/seal_rules.c: what this level's own rules refuse of its clerks' writes */
 /* A new row of that unit: *ret_refused, taken out with a return to the node itself. */

@@ -95,9 +95,9 @@ uint64_t child_towards(struct engine *e, uint64_t unit);         /* direct child
 /* This node's mode for a group of a row of that unit, acting for unmanned levels included. */
 enum mode own_mode(struct engine *e, const struct reg *r, uint64_t row_unit, uint32_t group, enum right right,
                    bool *ret_acting);
-/* The same of any node, for reports: its direct enrolled child towards the row (UNIT_NONE), whether it is the top. */
+/* The same of any node, for reports: its direct enrolled child towards the row, its parent (UNIT_NONE: none). */
 enum mode mode_at(const struct reg *r, uint64_t row_unit, uint32_t group, enum right right, uint64_t node, uint64_t child,
-                  bool top, bool *ret_acting);
+                  uint64_t parent, bool *ret_acting);
 /* A level's mode under the list that a value names (engine/lists.c); MODE_READ where the list is unknown. */
 enum mode list_mode(struct engine *e, uint64_t list, const struct reg *r, uint32_t group, enum right right,
                     enum level level);

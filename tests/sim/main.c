@@ -3,130 +3,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree.h"
+#include "world.h"
 
-static const char *const ddl[] = {
-	"CREATE TABLE r(k TEXT NOT NULL PRIMARY KEY, unit TEXT, x INTEGER DEFAULT 0, y TEXT, s INTEGER DEFAULT 0)",
-	"CREATE TABLE c(k TEXT NOT NULL PRIMARY KEY, unit TEXT, parent TEXT REFERENCES r(k) ON DELETE CASCADE, u INTEGER UNIQUE)",
+static uint64_t losers, reviews;         /* of all histories */
+
+struct options {
+	bool verbose, restores;
+	const char *keep;
+	void (*plant)(struct sim_tree *t);       /* a fault at the end that the checks have to find, or NULL */
 };
 
-static uint64_t losers;                  /* of all histories */
+/* ---- faults, to see that the checks find them */
 
-struct sim_policy {
-	struct policy p;
-	struct policy_register regs[2];
-	struct policy_group groups[2], of_c[1];
-	const char *key[1], *ga[2], *gb[1], *gc[2];
-};
-
-static uint8_t levels(struct sim_random *r, double p)
+static void plant_sql(struct sim_tree *t, int from, const char *sql)
 {
-	uint8_t mask = 0;
-
-	for (int l = 0; l < LEVELS; l++)
-		if (sim_chance(r, p))
-			mask |= (uint8_t)(1u << l);
-	return mask != 0 ? mask : (uint8_t)(1u << sim_below(r, LEVELS));
+	for (int i = from; i < t->n; i++)
+		if (t->nodes[i].app != NULL)
+			sqlite3_exec(t->nodes[i].app, sql, NULL, NULL, NULL);
 }
 
-static void policy_make(struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret)
+static void plant_record(struct sim_tree *t)
 {
-	memset(ret, 0, sizeof *ret);
-	ret->key[0] = "k";
-	ret->ga[0] = "x";
-	ret->ga[1] = "y";
-	ret->gb[0] = "s";
-	ret->groups[0] = (struct policy_group){.name = "a", .ncolumns = 2, .columns = ret->ga, .own = levels(r, propose ? 0.4 : 0.7)};
-	ret->groups[1] = (struct policy_group){.name = "b", .ncolumns = 1, .columns = ret->gb, .own = levels(r, propose ? 0.4 : 0.7)};
-	for (int g = 0; g < 2 && propose; g++)
-		ret->groups[g].propose = (uint8_t)(levels(r, 0.6) & ~ret->groups[g].own);
-	ret->gc[0] = "parent";
-	ret->gc[1] = "u";
-	ret->of_c[0] = (struct policy_group){.name = "all", .ncolumns = 2, .columns = ret->gc, .own = levels(r, 0.8)};
-	ret->regs[1] = (struct policy_register){
-		.name = "c", .nkey = 1, .key = ret->key, .unit_source = UNIT_COLUMN, .unit_column = "unit", .ceiling = PROVINCE,
-		.floor = VILLAGE, .create = levels(r, 0.9), .remove = levels(r, 0.8), .ngroups = 1, .groups = ret->of_c,
-	};
-	ret->regs[0] = (struct policy_register){
-		.name = "r", .nkey = 1, .key = ret->key, .unit_source = UNIT_COLUMN, .unit_column = "unit", .ceiling = PROVINCE,
-		.floor = VILLAGE, .create = levels(r, 0.8), .remove = levels(r, 0.7), .ngroups = 2, .groups = ret->groups,
-	};
-	ret->p = (struct policy){.name = "sim", .version = version, .nstatements = 2, .nregisters = 2, .registers = ret->regs};
-	ret->p.statements = (const char **)(uintptr_t)ddl;
+	plant_sql(t, 0, "DELETE FROM terrace_record");
 }
 
-static int units_make(struct sim_random *r, uint64_t *ret)
+static void plant_row(struct sim_tree *t)
 {
-	int n = 1, size = 2 + (int)sim_below(r, sim_chance(r, 0.3) ? 11 : 5);
-	static const uint64_t step[LEVELS] = {10000000000, 100000000, 1000000, 1000, 1};
-
-	ret[0] = sim_chance(r, 0.5) ? UINT64_C(530000000000) : UINT64_C(532900000000);
-	while (n < size) {
-		uint64_t up = ret[sim_below(r, (uint32_t)n)];
-		enum level l = unit_level(up) + 1 + (sim_chance(r, 0.15) ? 1 : 0);
-		uint64_t u;
-		bool known = false;
-
-		if (l >= LEVELS)
-			continue;
-		u = up + step[l] * (1 + sim_below(r, 3));
-		for (int i = 0; i < n; i++)
-			known = known || ret[i] == u;
-		if (!known)
-			ret[n++] = u;
-	}
-	/* superiors first */
-	for (int i = 0; i < n; i++)
-		for (int k = i + 1; k < n; k++)
-			if (unit_level(ret[k]) < unit_level(ret[i])) {
-				uint64_t u = ret[i];
-
-				ret[i] = ret[k];
-				ret[k] = u;
-			}
-	return n;
+	plant_sql(t, 1, "INSERT INTO r(k, unit) VALUES('zz', '110000000000')");
 }
 
-static uint64_t some_unit(struct sim_tree *t, uint64_t scope)
+static void plant_value(struct sim_tree *t)
 {
-	for (int k = 0; k < 30; k++) {
-		uint64_t u = t->nodes[sim_below(&t->random, (uint32_t)t->n)].unit;
-
-		if (unit_contains(scope, u))
-			return u;
-	}
-	return scope;
+	plant_sql(t, 1, "INSERT INTO terrace_s1(key, unit, flags, version, term) VALUES('zz', 110000000000, 3, 1, zeroblob(16)); "
+	          "INSERT INTO terrace_aside VALUES(1, 'zz', 1, 1, 1, 1, 0, x'00', NULL)");
 }
 
-static void write_something(struct sim_tree *t, int node)
+static void plant_overflow(struct sim_tree *t)
 {
-	struct sim_node *n = &t->nodes[node];
-	struct sim_random *r = &t->random;
-	int k = (int)sim_below(r, 6), what = (int)sim_below(r, n->tree->keys ? 16 : 12), p = (int)sim_below(r, 6);
-	unsigned long long unit = some_unit(t, n->unit);
+	plant_sql(t, 0, "INSERT INTO terrace_overflow VALUES(1, 'zz', 'a', 'x', x'00')");
+}
 
-	if (what < 3)
-		sim_sql(n, "INSERT INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'n%d')", k, unit, (int)sim_below(r, 9), node);
-	else if (what < 5)
-		sim_sql(n, "UPDATE r SET x = %d WHERE k = 'k%d'", (int)sim_below(r, 99), k);
-	else if (what < 6)
-		sim_sql(n, "UPDATE r SET y = 't%d' WHERE k = 'k%d'", (int)sim_below(r, 99), k);
-	else if (what < 8)
-		sim_sql(n, "UPDATE r SET s = %d WHERE k = 'k%d'", (int)sim_below(r, 5), k);
-	else if (what < 9)
-		sim_sql(n, "DELETE FROM r WHERE k = 'k%d'", k);
-	else if (what < 10)
-		sim_sql(n, "UPDATE r SET unit = '%012llu' WHERE k = 'k%d'", unit, k);
-	else if (what < 11)
-		sim_sql(n, "INSERT OR REPLACE INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'r%d')", k, unit, (int)sim_below(r, 9), node);
-	else if (what < 12)
-		sim_sql(n, "UPDATE r SET x = %d, y = 'b', s = 1 WHERE k = 'k%d'", (int)sim_below(r, 99), k);
-	else if (what < 14)
-		sim_sql(n, "INSERT INTO c(k, unit, parent, u) SELECT 'c%d', unit, k, %d FROM r WHERE k = 'k%d'", k, (int)sim_below(r, 9), p);
-	else if (what < 15)
-		sim_sql(n, "UPDATE c SET u = %d WHERE k = 'c%d'", (int)sim_below(r, 9), k);
-	else
-		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
+static void plant_segment(struct sim_tree *t)
+{
+	plant_sql(t, 1, "INSERT INTO terrace_segment(author, kind, stream, position, epoch, tick, hash, at, origin, bytes) VALUES("
+	          "110000000000, 1, 0, 1, 1, 1, x'00', 0, 0, x'00')");
+}
+
+static void plant_shown(struct sim_tree *t)
+{
+	plant_sql(t, 1, "INSERT INTO terrace_record(register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, rule, decider, policy, "
+	          "at, tree_time, kept_text) SELECT 'r', 'zz', 'a', value, 1, 1, 110000000000, 'superseded', 6, 110000000000, 0, 0, 0, "
+	          "'{}' FROM terrace_meta WHERE name = 'unit'");
 }
 
 /* Rows are lost while all is quiet: the digests tell, the rows that differ are found and come back. */
@@ -149,11 +76,11 @@ static void lose_some(struct sim_tree *t)
 	}
 }
 
-static int history(uint64_t seed, bool verbose, bool restores, const char *keep, uint64_t *reviews)
+static int history(uint64_t seed, const struct options *o)
 {
 	struct sim_random r = {seed * 7919 + 17};
 	uint64_t units[SIM_NODES];
-	int n = units_make(&r, units), length = 20 + (int)sim_below(&r, 150);
+	int n = world_units(&r, units), length = 20 + (int)sim_below(&r, 150);
 	struct sim_tree *t = calloc(1, sizeof *t);
 	struct sim_policy policy;
 	uint64_t version = 1;
@@ -164,9 +91,10 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep,
 		fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, t != NULL ? t->failure : "memory is short");
 		return 1;
 	}
-	t->verbose = verbose;
-	t->keep = keep;
+	t->verbose = o->verbose;
+	t->keep = o->keep;
 	t->keys = sim_chance(&r, 0.5);
+	world_bands(t, &r);
 	t->random = r;
 	t->loss = sim_chance(&r, 0.5) ? 0.2 : 0;
 	t->twice = sim_chance(&r, 0.5) ? 0.2 : 0;
@@ -175,7 +103,7 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep,
 	for (int i = 1; i < n; i++)
 		if (sim_chance(&r, 0.8))
 			sim_enrol(t, i);
-	policy_make(&r, version, propose, &policy);
+	world_policy(t, &r, version, propose, &policy);
 	sim_publish(t, 0, &policy.p);
 	if (sim_chance(&r, 0.7))
 		sim_drain(t);
@@ -194,19 +122,19 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep,
 			continue;
 		}
 		if (what < 40)
-			write_something(t, node);
+			world_write(t, node);
 		else if (what < 75)
 			sim_contact(t, node);
 		else if (what < 83 || (what < 90 && !propose))
 			sim_tick(t, sim_below(&t->random, 3000));
 		else if (what < 92)
 			sim_restart(t, node);
-		else if (what < 94 && restores)
+		else if (what < 94 && o->restores)
 			sim_backup(t, node);
-		else if (what < 95 && restores)
+		else if (what < 95 && o->restores)
 			sim_restore(t, node);
 		else if (what < 96) {
-			policy_make(&t->random, ++version, propose, &policy);
+			world_policy(t, &t->random, ++version, propose, &policy);
 			sim_publish(t, 0, &policy.p);
 		}
 		if (propose && what >= 83 && what < 90)
@@ -217,25 +145,55 @@ static int history(uint64_t seed, bool verbose, bool restores, const char *keep,
 	sim_drain(t);
 	if (sim_chance(&r, 0.5) && t->failure[0] == '\0')
 		lose_some(t);
+	if (t->failure[0] == '\0' && o->plant != NULL)
+		o->plant(t);
 	if (t->failure[0] == '\0')
 		sim_check(t);
 	if (t->failure[0] == '\0')
 		sim_check_reviews(t);
-	*reviews += t->nreviews;
 	rc = t->failure[0] != '\0';
-	losers += t->losers;
-	if (rc != 0)
+	if (o->plant == NULL) {
+		losers += t->losers;
+		reviews += t->nreviews;
+	}
+	if (rc != 0 && o->plant == NULL)
 		fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, t->failure);
 	sim_close(t);
 	free(t);
 	return rc;
 }
 
+/* Each planted fault is found in some of the first histories. */
+static int faults(void)
+{
+	static const struct {
+		const char *name;
+		void (*plant)(struct sim_tree *t);
+	} all[] = {
+		{"a record is missing", plant_record}, {"a row of another unit", plant_row}, {"values beside a marker", plant_value},
+		{"overflow of no row", plant_overflow}, {"a segment of a sibling", plant_segment},
+		{"a record shows another unit's row", plant_shown},
+	};
+	int missed = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		const struct options o = {.restores = false, .plant = all[i].plant};
+		bool found = false;
+
+		for (uint64_t s = 1; s <= 30 && !found; s++)
+			found = history(s, &o) != 0;
+		if (!found)
+			fprintf(stderr, "sim: nothing notices that %s\n", all[i].name);
+		missed += !found;
+	}
+	return missed;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t seeds = 50, from = 1, failed = 0, reviews = 0;
-	bool verbose = false, restores = true;
-	const char *keep = NULL;
+	uint64_t seeds = 50, from = 1, failed = 0;
+	struct options o = {.restores = true};
+	int missed = 0;
 	struct err err = {0};
 
 	for (int i = 1; i < argc; i++) {
@@ -247,11 +205,11 @@ int main(int argc, char **argv)
 			from = strtoull(argv[++i], NULL, 10);
 			seeds = 1;
 		} else if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc)
-			keep = argv[++i];
+			o.keep = argv[++i];
 		else if (strcmp(argv[i], "--verbose") == 0)
-			verbose = true;
+			o.verbose = true;
 		else if (strcmp(argv[i], "--no-restores") == 0)
-			restores = false;
+			o.restores = false;
 		else {
 			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--no-restores] [--verbose] [--keep FOLDER]\n");
 			return 2;
@@ -262,9 +220,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
-		failed += (uint64_t)history(s, verbose, restores, keep, &reviews);
-	printf("sim: %llu losing decisions had to have a record\n", (unsigned long long)losers);
-	printf("sim: %llu passed, %llu failed (%llu proposals decided)\n", (unsigned long long)(seeds - failed), (unsigned long long)failed,
+		failed += (uint64_t)history(s, &o);
+	if (seeds > 1)
+		missed = faults();
+	printf("sim: %llu losing decisions had to have a record, %llu proposals were decided\n", (unsigned long long)losers,
 	       (unsigned long long)reviews);
-	return failed != 0;
+	printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed), (unsigned long long)failed + (unsigned)missed);
+	return failed != 0 || missed != 0;
 }

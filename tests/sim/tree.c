@@ -562,7 +562,7 @@ static void read_table(sqlite3 *db, const char *select, uint64_t scope, struct b
 	while (sqlite3_step(q) == SQLITE_ROW) {
 		const char *text = (const char *)sqlite3_column_text(q, 1);
 
-		if (!unit_contains(scope, strtoull(text != NULL ? text : "0", NULL, 10)))
+		if (scope != UNIT_NONE && !unit_contains(scope, strtoull(text != NULL ? text : "0", NULL, 10)))
 			continue;
 		for (int i = 0; i < sqlite3_column_count(q); i++)
 			buf_printf(ret, "%s|", sqlite3_column_text(q, i) != NULL ? (const char *)sqlite3_column_text(q, i) : "NULL");
@@ -571,9 +571,13 @@ static void read_table(sqlite3 *db, const char *select, uint64_t scope, struct b
 	sqlite3_finalize(q);
 }
 
-/* Rows that are an open issue stay in the table unsealed (authority.md, At the author). */
-static void read_rows(sqlite3 *db, uint64_t scope, struct buf *ret)
+/* What superior and subordinate both have.  Rows that are an open issue stay in the table unsealed (authority.md, At the
+ * author). */
+static void read_rows(sqlite3 *db, uint64_t scope, bool held, struct buf *ret)
 {
+	read_table(db, "SELECT k, '', v FROM a ORDER BY k", UNIT_NONE, ret);
+	if (!held)
+		return;
 	read_table(db, "SELECT k, unit, x, y, s FROM r WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND register = 'r') ORDER BY k", scope, ret);
 	read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND register = 'c') ORDER BY k", scope, ret);
 }
@@ -650,8 +654,8 @@ void sim_audit(struct sim_tree *t)
 {
 	for (int i = 0; i < t->n; i++)
 		if (t->nodes[i].e != NULL && !log_pending(t->nodes[i].e->db)) {
-			audit_register(t, &t->nodes[i], "r");
-			audit_register(t, &t->nodes[i], "c");
+			for (int k = 0; k < SIM_REGISTERS; k++)
+				audit_register(t, &t->nodes[i], t->bands[k].reg);
 			if (number(t->nodes[i].app, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
 				sim_fail(t, "%012llu: a foreign key is broken", (unsigned long long)t->nodes[i].unit);
 		}
@@ -666,11 +670,13 @@ void sim_check(struct sim_tree *t)
 	for (int i = 0; i < t->n; i++) {
 		struct sim_node *n = &t->nodes[i];
 		_cleanup_(buf_release) struct buf mine = {0}, its = {0};
+		bool held;
 
 		if (n->e == NULL || n->parent < 0)
 			continue;
-		read_rows(n->app, n->unit, &mine);
-		read_rows(t->nodes[n->parent].app, n->unit, &its);
+		held = sim_holds(t, n, "r") && sim_holds(t, &t->nodes[n->parent], "r");
+		read_rows(n->app, n->unit, held, &mine);
+		read_rows(t->nodes[n->parent].app, n->unit, held, &its);
 		/* A row that waits in quarantine: the table lags, the state (compared below) does not. */
 		if (number(n->app, "SELECT count(*) FROM terrace_quarantine") + number(t->nodes[n->parent].app, "SELECT count(*) FROM "
 		           "terrace_quarantine") == 0 && strcmp(buf_text(&mine), buf_text(&its)) != 0) {
@@ -684,8 +690,9 @@ void sim_check(struct sim_tree *t)
 			sim_fail(t, "rows of %012llu differ from those of %012llu", (unsigned long long)n->unit,
 			         (unsigned long long)t->nodes[n->parent].unit);
 		}
-		check_digests(t, n, &t->nodes[n->parent], "r");
-		check_digests(t, n, &t->nodes[n->parent], "c");
+		for (int k = 0; k < SIM_REGISTERS - 1; k++)
+			if (sim_holds(t, n, t->bands[k].reg) && sim_holds(t, &t->nodes[n->parent], t->bands[k].reg))
+				check_digests(t, n, &t->nodes[n->parent], t->bands[k].reg);
 		if (number(n->app, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
 			sim_fail(t, "%012llu: %d foreign keys are broken, first of row %d", (unsigned long long)n->unit,
 			         number(n->app, "SELECT count(*) FROM pragma_foreign_key_check"),

@@ -341,6 +341,8 @@ static void test_follows(void **state)
 	follow("columns = { housing }", "columns = { housing, phone2 }", NULL);
 	follow("key = { case_no }", "key = { note }", "key may not change");
 	follow("unit = unit_code", "unit = origin", "unit may not change");
+	follow("unit = unit_code", "unit = unit_code ceiling = county", "ceiling and floor may not change");
+	follow("unit = unit_code", "unit = unit_code floor = township", "ceiling and floor may not change");
 	follow("group check ", "group county ", "from group check to group county");
 	follow(", \"sql/column.sql\"", "", "column bank of table relief_case is dropped");
 	follow("\"sql/case.sql\", ", "", "table relief_case is dropped");

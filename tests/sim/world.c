@@ -1,0 +1,169 @@
+/* World: what the histories are made of: units, registers, policies, what clerks write. */
+#include "world.h"
+
+#include <string.h>
+
+static const char *const ddl[] = {
+	"CREATE TABLE r(k TEXT NOT NULL PRIMARY KEY, unit TEXT, x INTEGER DEFAULT 0, y TEXT, s INTEGER DEFAULT 0)",
+	"CREATE TABLE c(k TEXT NOT NULL PRIMARY KEY, unit TEXT, parent TEXT REFERENCES r(k) ON DELETE CASCADE, u INTEGER UNIQUE)",
+	"CREATE TABLE o(k TEXT NOT NULL PRIMARY KEY, v INTEGER DEFAULT 0)",
+	"CREATE TABLE a(k TEXT NOT NULL PRIMARY KEY, v INTEGER DEFAULT 0)",
+};
+
+static uint8_t levels(struct sim_random *r, double p)
+{
+	uint8_t mask = 0;
+
+	for (int l = 0; l < LEVELS; l++)
+		if (sim_chance(r, p))
+			mask |= (uint8_t)(1u << l);
+	return mask != 0 ? mask : (uint8_t)(1u << sim_below(r, LEVELS));
+}
+
+static struct sim_band band_make(struct sim_random *r, const char *reg, bool narrow)
+{
+	struct sim_band b = {reg, PROVINCE, VILLAGE};
+
+	if (narrow) {
+		b.ceiling = (enum level)sim_below(r, TOWNSHIP + 1);
+		b.floor = b.ceiling + (enum level)sim_below(r, (uint32_t)(LEVELS - b.ceiling));
+	}
+	return b;
+}
+
+void world_bands(struct sim_tree *t, struct sim_random *r)
+{
+	t->bands[0] = band_make(r, "r", sim_chance(r, 0.2));
+	t->bands[1] = t->bands[0];
+	t->bands[1].reg = "c";
+	t->bands[2] = band_make(r, "o", sim_chance(r, 0.4));
+	t->bands[3] = band_make(r, "a", false);
+}
+
+static void register_fill(struct sim_policy *p, int at, const struct sim_band *band, enum unit_source source,
+                          uint8_t create, uint8_t delete, uint32_t ngroups, const struct policy_group *groups)
+{
+	p->regs[at] = (struct policy_register){
+		.name = band->reg, .nkey = 1, .key = p->key, .unit_source = source, .unit_column = source == UNIT_COLUMN ? "unit" : NULL,
+		.ceiling = band->ceiling, .floor = band->floor, .create = create, .remove = delete, .ngroups = ngroups, .groups = groups,
+	};
+}
+
+void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->key[0] = "k";
+	ret->ga[0] = "x";
+	ret->ga[1] = "y";
+	ret->gb[0] = "s";
+	ret->gc[0] = "parent";
+	ret->gc[1] = "u";
+	ret->gv[0] = "v";
+	ret->groups[0] = (struct policy_group){.name = "a", .ncolumns = 2, .columns = ret->ga, .own = levels(r, propose ? 0.4 : 0.7)};
+	ret->groups[1] = (struct policy_group){.name = "b", .ncolumns = 1, .columns = ret->gb, .own = levels(r, propose ? 0.4 : 0.7)};
+	for (int g = 0; g < 2 && propose; g++)
+		ret->groups[g].propose = (uint8_t)(levels(r, 0.6) & ~ret->groups[g].own);
+	ret->of_c[0] = (struct policy_group){.name = "all", .ncolumns = 2, .columns = ret->gc, .own = levels(r, 0.8)};
+	ret->of_o[0] = (struct policy_group){.name = "all", .ncolumns = 1, .columns = ret->gv, .own = levels(r, 0.8)};
+	ret->of_a[0] = (struct policy_group){.name = "all", .ncolumns = 1, .columns = ret->gv, .own = levels(r, 0.5)};
+	register_fill(ret, 0, &t->bands[0], UNIT_COLUMN, levels(r, 0.8), levels(r, 0.7), 2, ret->groups);
+	register_fill(ret, 1, &t->bands[1], UNIT_COLUMN, levels(r, 0.9), levels(r, 0.8), 1, ret->of_c);
+	register_fill(ret, 2, &t->bands[2], UNIT_ORIGIN, levels(r, 0.9), levels(r, 0.8), 1, ret->of_o);
+	register_fill(ret, 3, &t->bands[3], UNIT_ALL, levels(r, 0.5), levels(r, 0.5), 1, ret->of_a);
+	ret->p = (struct policy){.name = "sim", .version = version, .nstatements = ARRAY_SIZE(ddl), .nregisters = SIM_REGISTERS,
+	                         .registers = ret->regs};
+	ret->p.statements = (const char **)(uintptr_t)ddl;
+}
+
+int world_units(struct sim_random *r, uint64_t *ret)
+{
+	int n = 1, size = 2 + (int)sim_below(r, sim_chance(r, 0.3) ? 11 : 5);
+	static const uint64_t step[LEVELS] = {10000000000, 100000000, 1000000, 1000, 1};
+
+	ret[0] = sim_chance(r, 0.5) ? UINT64_C(530000000000) : UINT64_C(532900000000);
+	while (n < size) {
+		uint64_t up = ret[sim_below(r, (uint32_t)n)];
+		enum level l = unit_level(up) + 1 + (sim_chance(r, 0.15) ? 1 : 0);
+		uint64_t u;
+		bool known = false;
+
+		if (l >= LEVELS)
+			continue;
+		u = up + step[l] * (1 + sim_below(r, 3));
+		for (int i = 0; i < n; i++)
+			known = known || ret[i] == u;
+		if (!known)
+			ret[n++] = u;
+	}
+	/* superiors first */
+	for (int i = 0; i < n; i++)
+		for (int k = i + 1; k < n; k++)
+			if (unit_level(ret[k]) < unit_level(ret[i])) {
+				uint64_t u = ret[i];
+
+				ret[i] = ret[k];
+				ret[k] = u;
+			}
+	return n;
+}
+
+static uint64_t some_unit(struct sim_tree *t, uint64_t scope)
+{
+	for (int k = 0; k < 30; k++) {
+		uint64_t u = t->nodes[sim_below(&t->random, (uint32_t)t->n)].unit;
+
+		if (unit_contains(scope, u))
+			return u;
+	}
+	return scope;
+}
+
+/* The registers without a unit column. */
+static void write_beside(struct sim_node *n, const char *reg, int k)
+{
+	struct sim_random *r = &n->tree->random;
+	int v = (int)sim_below(r, 9), what = (int)sim_below(r, 6);
+
+	if (what < 3)
+		sim_sql(n, "INSERT INTO %s(k, v) VALUES('%s%d', %d)", reg, reg, k, v);
+	else if (what < 5)
+		sim_sql(n, "UPDATE %s SET v = %d WHERE k = '%s%d'", reg, v, reg, k);
+	else
+		sim_sql(n, "DELETE FROM %s WHERE k = '%s%d'", reg, reg, k);
+}
+
+void world_write(struct sim_tree *t, int node)
+{
+	struct sim_node *n = &t->nodes[node];
+	struct sim_random *r = &t->random;
+	int k = (int)sim_below(r, 6), what = (int)sim_below(r, t->keys ? 16 : 12), p = (int)sim_below(r, 6);
+	unsigned long long unit = some_unit(t, n->unit);
+
+	if (sim_chance(r, 0.15)) {
+		write_beside(n, sim_chance(r, 0.5) ? "o" : "a", k);
+		return;
+	}
+	if (what < 3)
+		sim_sql(n, "INSERT INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'n%d')", k, unit, (int)sim_below(r, 9), node);
+	else if (what < 5)
+		sim_sql(n, "UPDATE r SET x = %d WHERE k = 'k%d'", (int)sim_below(r, 99), k);
+	else if (what < 6)
+		sim_sql(n, "UPDATE r SET y = 't%d' WHERE k = 'k%d'", (int)sim_below(r, 99), k);
+	else if (what < 8)
+		sim_sql(n, "UPDATE r SET s = %d WHERE k = 'k%d'", (int)sim_below(r, 5), k);
+	else if (what < 9)
+		sim_sql(n, "DELETE FROM r WHERE k = 'k%d'", k);
+	else if (what < 10)
+		sim_sql(n, "UPDATE r SET unit = '%012llu' WHERE k = 'k%d'", unit, k);
+	else if (what < 11)
+		sim_sql(n, "INSERT OR REPLACE INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'r%d')", k, unit, (int)sim_below(r, 9), node);
+	else if (what < 12)
+		sim_sql(n, "UPDATE r SET x = %d, y = 'b', s = 1 WHERE k = 'k%d'", (int)sim_below(r, 99), k);
+	else if (what < 14)
+		sim_sql(n, "INSERT INTO c(k, unit, parent, u) SELECT 'c%d', unit, k, %d FROM r WHERE k = 'k%d'", k, (int)sim_below(r, 9), p);
+	else if (what < 15)
+		sim_sql(n, "UPDATE c SET u = %d WHERE k = 'c%d'", (int)sim_below(r, 9), k);
+	else
+		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
+}
+

@@ -1,0 +1,24 @@
+/* World: what the histories are made of: units, registers, policies, what clerks write.
+ *
+ * Registers: r, and c whose rows refer to rows of r, both with a unit column; o, whose rows are of the unit that created
+ * them; a, the root's reference data, of unit `all`. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "tree.h"
+
+struct sim_policy {
+	struct policy p;
+	struct policy_register regs[SIM_REGISTERS];
+	struct policy_group groups[2], of_c[1], of_o[1], of_a[1];
+	const char *key[1], *ga[2], *gb[1], *gc[2], *gv[1];
+};
+
+/* Superiors first; at most SIM_NODES. */
+int world_units(struct sim_random *r, uint64_t *ret);
+/* The levels that each register comes to, for good. */
+void world_bands(struct sim_tree *t, struct sim_random *r);
+void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret);
+void world_write(struct sim_tree *t, int node);
+
+#endif
