@@ -9,11 +9,8 @@
 
 bool travels(const struct engine *e, const struct reg *r, uint64_t peer)
 {
-	if (r->policy == NULL)
-		return false;
-	if (peer != e->parent)
-		return unit_level(peer) <= r->policy->floor;
-	return goes_up(e, r->policy->ceiling) && unit_contains(r->issuer, peer);
+	return r->policy != NULL && policy_comes_to(r->policy, e->level) && policy_comes_to(r->policy, unit_level(peer)) &&
+	       (peer != e->parent || unit_contains(r->issuer, peer));
 }
 
 bool compares(const struct engine *e, const struct reg *r, uint64_t peer)
