@@ -256,7 +256,7 @@ static bool one(struct story *s, uint32_t at, enum disk_fault fault)
 /* n = 1, 2, ... until nothing is struck any more. */
 static void until_untouched(struct node *victim, enum disk_fault fault)
 {
-	uint32_t step = getenv("CRASH_ALL") != NULL ? 1 : fault == DISK_DIES ? 9 : 13, tried = 0, n;
+	uint32_t step = getenv("CRASH_ALL") != NULL ? 1 : fault == DISK_DIES ? 19 : 31, tried = 0, n;
 	bool struck = true;
 
 	for (n = 1; struck; n += step) {
