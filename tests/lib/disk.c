@@ -135,10 +135,10 @@ static int f_sync(sqlite3_file *f, int flags)
 
 	if (rc != SQLITE_OK)
 		return rc;
-	rc = REAL(f)->pMethods->xSync(REAL(f), flags);
-	if (rc == SQLITE_OK && KEPT(f) != NULL)
+	(void)flags;
+	if (KEPT(f) != NULL)
 		settle(KEPT(f));
-	return rc;
+	return SQLITE_OK;
 }
 
 static int f_size(sqlite3_file *f, sqlite3_int64 *ret)
@@ -291,6 +291,14 @@ static uint64_t draw(uint64_t *state)
 	return *state >> 33;
 }
 
+bool disk_put(const char *path, struct slice content)
+{
+	FILE *f = fopen(path, "wb");
+	bool ok = f != NULL && fwrite(content.p, 1, content.n, f) == content.n;
+
+	return f != NULL && fclose(f) == 0 && ok;
+}
+
 /* Any sectors of what was written since the last sync reached the disk: all, none, or each by chance. */
 static bool cut(struct kept *k, uint64_t *seed)
 {
@@ -321,7 +329,7 @@ static bool cut(struct kept *k, uint64_t *seed)
 	}
 	if (there && how == 1)
 		return true;             /* all of it, its length too */
-	return file_write(k->path, buf_slice(&left), 0600, &err) == 0;
+	return disk_put(k->path, buf_slice(&left));
 }
 
 bool disk_power_cut(uint64_t seed)

@@ -175,7 +175,7 @@ static void copy_disks(const char *from, const char *to)
 		snprintf(source, sizeof source, "%s%s", nodes[i]->path, from);
 		snprintf(target, sizeof target, "%s%s", nodes[i]->path, to);
 		OK(file_read(source, 1u << 30, &content, e));
-		OK(file_write(target, buf_slice(&content), 0600, e));
+		assert_true(disk_put(target, buf_slice(&content)));
 	}
 }
 
@@ -256,7 +256,7 @@ static bool one(struct story *s, uint32_t at, enum disk_fault fault)
 /* n = 1, 2, ... until nothing is struck any more. */
 static void until_untouched(struct node *victim, enum disk_fault fault)
 {
-	uint32_t step = getenv("CRASH_ALL") != NULL ? 1 : fault == DISK_DIES ? 19 : 31, tried = 0, n;
+	uint32_t step = getenv("CRASH_ALL") != NULL ? 1 : fault == DISK_DIES ? 13 : 23, tried = 0, n;
 	bool struck = true;
 
 	for (n = 1; struck; n += step) {
