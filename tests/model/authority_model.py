@@ -7,7 +7,8 @@
                                            rest, no honest ruling is called forged, no forged one stands.  Prints the seeds that fail
   authority_model.py algebra [N]           N triples of states: merging is commutative, associative, idempotent; the order of arrival
                                            does not matter; who has seen is greater; a superior that has seen the same is greater
-  authority_model.py vectors [N] [SEED]    one JSON document: N (100) cases of every clause, N/10 of listed features; the format is below
+  authority_model.py vectors [N] [SEED]    one JSON document: N (100) cases of every clause, N/10 of listed features, and every
+                                           pair of writers (pairs.py); the format is below
   authority_model.py story [NAME]          a few readable stories of a village, a township and a county
   authority_model.py mutants [N] [H]       breaks each clause in turn; N vectors a clause, algebra or H histories must notice each
 
@@ -37,6 +38,7 @@ import sys
 
 from histories import algebra, check
 from mutants import mutants
+from pairs import pairs
 from stories import story
 from vectors import mark_cases, pack, vectors
 
@@ -48,7 +50,7 @@ def main():
         sys.exit(algebra(*(numbers or [20000])) > 0)
     if what == "vectors":
         n, seed = numbers + [100, 1][len(numbers):]
-        doc = pack(vectors(n, seed), list(mark_cases(n, seed)))
+        doc = pack([*vectors(n, seed), *pairs()], list(mark_cases(n, seed)))
         line = lambda x: json.dumps(x, separators=(",", ":"), ensure_ascii=False)
         print("{%s}" % ",\n".join('"%s":[\n%s]' % (name, ",\n".join(map(line, rows))) for name, rows in doc.items()))
     elif what == "story":
