@@ -28,7 +28,7 @@ int cmd_policy_check(struct ctl *c, struct err *err)
 	int r = ctl_options(c, NULL, 0, 1, 1, err);
 
 	if (!r)
-		r = policy_check(c->argv[0], 0, &a, &p, err);
+		r = policy_check(c->argv[0], &a, &p, err);
 	if (r == ERR_POLICY || r == ERR_FORMAT || r == ERR_LIMIT || r == ERR_SCHEMA)
 		c->error_status = 1;             /* the check is done and found something */
 	if (r)
@@ -64,7 +64,7 @@ int cmd_policy_publish(struct ctl *c, struct err *err)
 	int r = ctl_options(c, NULL, 0, 1, 1, err);
 
 	if (!r)
-		r = policy_check(c->argv[0], 0, &a, &p, err);
+		r = policy_check(c->argv[0], &a, &p, err);
 	if (!r)
 		r = send_policy(c, &p, &answer, err);
 	if (r)

@@ -29,31 +29,28 @@ enum when { ALWAYS, WHEN_VIA };
 static const struct unsupported {
 	const char *path, *what;
 	enum when when;
-	unsigned allow;
 } table[] = {
-	{ "policy/expires", "expires", ALWAYS, 0 },
-	{ "policy/report", "report", ALWAYS, 0 },
-	{ "policy/calendar", "calendar", ALWAYS, 0 },
-	{ "policy/codes/columns", "columns of a code list", ALWAYS, 0 },
-	{ "policy/delegate", "delegate", ALWAYS, 0 },
-	{ "policy/revoke", "revoke", ALWAYS, 0 },
-	{ "policy/register/unit", "unit = via", WHEN_VIA, 0 },
-	{ "policy/register/identity", "identity", ALWAYS, 0 },
-	{ "policy/register/publish", "publish", ALWAYS, 0 },
-	{ "policy/register/retention", "retention", ALWAYS, 0 },
-	{ "policy/register/deadline", "deadline", ALWAYS, 0 },
-	{ "policy/register/group/propose", "propose", ALWAYS, POLICY_ALLOW_PROPOSE },
-	{ "policy/register/group/on_conflict", "on_conflict", ALWAYS, 0 },
+	{ "policy/expires", "expires", ALWAYS },
+	{ "policy/report", "report", ALWAYS },
+	{ "policy/calendar", "calendar", ALWAYS },
+	{ "policy/codes/columns", "columns of a code list", ALWAYS },
+	{ "policy/delegate", "delegate", ALWAYS },
+	{ "policy/revoke", "revoke", ALWAYS },
+	{ "policy/register/unit", "unit = via", WHEN_VIA },
+	{ "policy/register/identity", "identity", ALWAYS },
+	{ "policy/register/publish", "publish", ALWAYS },
+	{ "policy/register/retention", "retention", ALWAYS },
+	{ "policy/register/deadline", "deadline", ALWAYS },
+	{ "policy/register/group/on_conflict", "on_conflict", ALWAYS },
 };
 
-static const struct unsupported *unsupported(const struct policy *p, const struct policy_node *n,
-					     unsigned allow)
+static const struct unsupported *unsupported(const struct policy *p, const struct policy_node *n)
 {
 	char path[120];
 	policy_text_path(n, path, sizeof(path));
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		const struct unsupported *u = &table[i];
-		if ((u->allow & allow) != 0 || strcmp(u->path, path) != 0)
+		if (strcmp(u->path, path) != 0)
 			continue;
 		const struct policy_register *r =
 			u->when != ALWAYS ? policy_register(p, n->parent->title) : NULL;
@@ -63,14 +60,14 @@ static const struct unsupported *unsupported(const struct policy *p, const struc
 	return NULL;
 }
 
-int policy_unsupported(const struct policy *p, const char *path, unsigned allow, struct err *err)
+int policy_unsupported(const struct policy *p, const char *path, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = { 0 };
 	struct policy_node *root;
 	int code = policy_text_scan(path, p->text, &a, &root, NULL, err);
 	const struct policy_node *n = code == 0 ? root->first : NULL;
 	while (n != NULL) {
-		const struct unsupported *u = unsupported(p, n, allow);
+		const struct unsupported *u = unsupported(p, n);
 		if (u != NULL)
 			return err_set(err, ERR_POLICY,
 				       "%s:%u: %s is not enforced by this version of terraced; take it out, "
@@ -90,12 +87,12 @@ int policy_unsupported(const struct policy *p, const char *path, unsigned allow,
 	return code;
 }
 
-int policy_check(const char *path, unsigned allow, struct arena *a, struct policy *ret, struct err *err)
+int policy_check(const char *path, struct arena *a, struct policy *ret, struct err *err)
 {
 	struct policy_where where;
 	struct policy p;
 	int code = policy_read(path, a, &p, err);
-	if (code != 0 || (code = policy_unsupported(&p, path, allow, err)) != 0)
+	if (code != 0 || (code = policy_unsupported(&p, path, err)) != 0)
 		return code;
 	if ((code = ddl_check(&p, &where, err)) != 0) {
 		policy_blame(&p, path, &where, err);

@@ -172,6 +172,7 @@ static int judged(struct merging *m, struct merging_row *row, const struct cell 
 
 static int adopt_here(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
 {
+	struct look *look;
 	int rc;
 
 	switch (adopt_compare(m->reg, &row->held, m->e->unit, cells)) {
@@ -198,10 +199,15 @@ static int adopt_here(struct merging *m, struct merging_row *row, const struct c
 		/* fall through */
 	case ADOPT_ONLY_HERE:
 	case ADOPT_ELSEWHERE:
-		rc = seal_insert(m, row, cells, err);
+		look = arena_alloc(&m->row, sizeof *look);
+		if (look == NULL)
+			return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
+		rc = seal_look(m, m->reg, row->held.key_cell, look, err);
+		if (rc == 0)
+			rc = seal_insert(m, row, look, cells, err);
 		if (rc != 0 || row->nown == 0)   /* a bad unit, or not this level's to create: an issue, and it stays */
 			return rc;
-		break;
+		return back_end(m, row, look, err);
 	}
 	return merging_end_row(m, row, err);
 }

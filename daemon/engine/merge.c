@@ -528,7 +528,59 @@ static int retry_row(struct engine *e, struct reg *r, struct cell key_cell, stru
 	return rc;
 }
 
+/* *ret_unique: it still waits, because another row has its unique value. */
+static int retry_one(struct engine *e, struct reg *r, struct cell key, bool *ret_unique, struct err *err)
+{
+	uint64_t activity = e->activity;
+	struct err say = {0};
+	int rc = state_flush(e->state, err);
+
+	*ret_unique = false;
+	if (rc == 0)
+		rc = db_savepoint(e->db, err);
+	if (rc != 0)
+		return rc;
+	rc = retry_row(e, r, key, &say);
+	if (rc == 0)
+		return db_savepoint_release(e->db, err);
+	db_savepoint_rollback(e->db);
+	state_forget(e->state);
+	e->activity = activity;
+	*ret_unique = rc == ERR_REFUSED && strstr(say.text, "UNIQUE constraint") != NULL;
+	if (rc != ERR_REFUSED && err != NULL)
+		*err = say;
+	return rc == ERR_REFUSED ? 0 : rc;
+}
+
 int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err)
+{
+	bool unique;
+
+	return retry_one(e, r, key, &unique, err);
+}
+
+static int swap_rows(struct engine *e, struct retrying *t, struct err *err)
+{
+	struct cell **locals = arena_array(&t->arena, t->n + 1, sizeof *locals);
+	struct key *keys = arena_array(&t->arena, t->n + 1, sizeof *keys);
+	int rc = locals != NULL && keys != NULL ? 0 : err_set(err, ERR_NOMEM, "retrying quarantine: memory is short");
+
+	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
+		struct reg *r = catalog_number(e->catalog, t->rows[i].reg);
+
+		rc = key_from_column(t->rows[i].key, r->nkey, &t->arena, &keys[i], err);
+		if (rc == 0)
+			rc = table_take(e->table, r, keys[i], &t->arena, &locals[i], err);
+	}
+	for (uint32_t i = 0; i < t->n && rc == 0; i++)
+		rc = retry_row(e, catalog_number(e->catalog, t->rows[i].reg), t->rows[i].key, err);
+	for (uint32_t i = 0; i < t->n && rc == 0; i++)
+		rc = table_locals(e->table, catalog_number(e->catalog, t->rows[i].reg), keys[i], locals[i], err);
+	return rc;
+}
+
+/* Rows that stand in each other's way (two have changed a unique value for each other's): out together, in together. */
+static int retry_together(struct engine *e, struct retrying *t, struct err *err)
 {
 	uint64_t activity = e->activity;
 	struct err say = {0};
@@ -538,7 +590,7 @@ int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err
 		rc = db_savepoint(e->db, err);
 	if (rc != 0)
 		return rc;
-	rc = retry_row(e, r, key, &say);
+	rc = swap_rows(e, t, &say);
 	if (rc == 0)
 		return db_savepoint_release(e->db, err);
 	db_savepoint_rollback(e->db);
@@ -552,14 +604,23 @@ int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err
 int merge_retry(struct engine *e, uint32_t most, struct err *err)
 {
 	struct retrying t = {.catalog = e->catalog, .most = most};
+	uint32_t stuck = 0;
 	int rc;
 
 	t.rows = arena_array(&t.arena, most, sizeof *t.rows);
 	if (t.rows == NULL)
 		return err_set(err, ERR_NOMEM, "retrying quarantine: memory is short");
 	rc = quarantine_each(e->db, collect, &t, err);
-	for (uint32_t i = 0; rc == 0 && i < t.n; i++)
-		rc = merge_retry_row(e, catalog_number(e->catalog, t.rows[i].reg), t.rows[i].key, err);
+	for (uint32_t i = 0; rc == 0 && i < t.n; i++) {
+		bool unique;
+
+		rc = retry_one(e, catalog_number(e->catalog, t.rows[i].reg), t.rows[i].key, &unique, err);
+		if (unique)
+			t.rows[stuck++] = t.rows[i];
+	}
+	t.n = stuck;
+	if (rc == 0 && stuck > 1)
+		rc = retry_together(e, &t, err);
 	arena_release(&t.arena);
 	return rc;
 }

@@ -77,6 +77,7 @@ int merging_load(struct merging *m, struct reg *r, struct key key, struct mergin
 	m->reg = r;
 	row->up = 0;
 	row->nown = 0;
+	row->refused = NULL;
 	memset(row->down, 0, sizeof row->down);
 	memset(row->groups, 0, sizeof row->groups);
 	rc = state_load(m->e->state, r, key, &m->row, &row->held, err);
@@ -491,6 +492,8 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 		rc = err_set(&say, ERR_REFUSED, "schema hold: the table %s lacks a column of the policy", m->reg->name);
 	else if (m->reg->adoption != ADOPT_NOT && !m->adopting && (lagged || !row->held.exists))
 		rc = err_set(&say, ERR_REFUSED, "the rows of table %s wait for `terracectl adopt`", m->reg->name);
+	else if (row->refused != NULL)
+		rc = err_set(&say, ERR_REFUSED, "%s", row->refused);
 	else if (waits_already(m, row))
 		rc = err_set(&say, ERR_REFUSED, "%s", "foreign key: a row that it needs, or that needs it, is missing");
 	else if (!m->table_stands || lagged)
@@ -521,7 +524,7 @@ static bool changed(const struct merging_row *row)
 	const struct life_state *l = row_current(row->held.row);
 
 	/* What waits in quarantine is tried again whenever it is looked at. */
-	if (!row->held.exists || d->v != &row->held.set->row || row->held.flags & (STATE_ASIDE | STATE_QUARANTINE))
+	if (!row->held.exists || row->refused != NULL || d->v != &row->held.set->row || row->held.flags & (STATE_ASIDE | STATE_QUARANTINE))
 		return true;
 	for (const struct life_state *x = row->held.row->lives; x != NULL; x = x->next)
 		if (x != l)

@@ -98,7 +98,7 @@ int seal_judge_insert(struct merging *m, struct merging_row *row, uint64_t unit,
 }
 
 /* What the group's columns held before the clerk came to them; false where the log does not know. */
-static bool stood(const struct reg *r, uint32_t g, const struct look *look, bool *mask)
+static bool stood(const struct reg *r, uint32_t g, const struct look *look)
 {
 	bool any = false;
 
@@ -107,7 +107,6 @@ static bool stood(const struct reg *r, uint32_t g, const struct look *look, bool
 
 		if (look->columns[at] && !look->has_old[at])
 			return false;
-		mask[at] = mask[at] || look->has_old[at];
 		any = any || look->has_old[at];
 	}
 	return any;
@@ -124,41 +123,51 @@ static bool differs(const struct reg *r, uint32_t g, const struct look *look, co
 	return false;
 }
 
-static int put_unit_back(struct merging *m, struct merging_row *row, uint64_t unit, struct mark mark, const char *say,
-                         bool *mask, struct cell *back, struct err *err)
+static int put_unit_back(struct merging *m, struct merging_row *row, struct look *look, uint64_t unit, struct mark mark,
+                         const char *say, struct err *err)
 {
-	size_t at = (size_t)(m->reg->unit - m->reg->columns);
 	struct value *v = lost(m, row, GROUP_ROW, row->life, mark, err);
-	char text[UNIT_TEXT_SIZE];
+	int rc;
 
 	if (v == NULL)
 		return ERR_NOMEM;
 	v->alive = true;
 	v->row_unit = unit;
-	mask[at] = true;
-	back[at] = (struct cell){.type = CELL_TEXT,
-	                         .s = arena_slice(&m->row, slice_of(unit_text(row->held.row->row.decision->row_unit, text)))};
-	return record(m, row, v, say, err);
+	rc = record(m, row, v, say, err);
+	return rc == 0 ? back_unit(m, row, look, err) : rc;
 }
 
-int seal_judge_update(struct merging *m, struct merging_row *row, const struct look *look, uint64_t unit,
+static int put_groups_back(struct merging *m, struct merging_row *row, uint64_t groups, struct look *look,
+                           const struct cell *cells, struct mark mark, const char *say, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t g = 1; g < m->reg->ngroups && rc == 0; g++) {
+		if (!(groups >> g & 1))
+			continue;
+		rc = record_group(m, row, g, row->life, mark, cells, say, err);
+		if (rc == 0 && row_current(row->held.row)->groups[g].decision != NULL)
+			rc = back_stood(m, row, g, look, cells, err);
+		back_group(m->reg, g, look);
+	}
+	return rc;
+}
+
+int seal_judge_update(struct merging *m, struct merging_row *row, struct look *look, uint64_t unit,
                       const struct cell *cells, uint64_t *wanted, bool *moved, struct err *err)
 {
 	const struct reg *r = m->reg;
 	const struct value *h = row->held.row->row.decision;
-	struct cell *back = arena_copy(&m->row, cells, r->ncolumns * sizeof *back);
-	bool mask[LIMIT_COLUMNS] = {0}, move = *moved && unit != h->row_unit, known = true;
+	bool move = *moved && unit != h->row_unit, known = true;
 	struct mark mark;
 	const char *say;
 	uint64_t own = 0;
 	int rc;
 
-	if (back == NULL)
-		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
 	for (uint32_t g = 1; g < r->ngroups; g++)
 		if (*wanted >> g & 1 && decides(m, h->row_unit, g) && differs(r, g, look, cells)) {
 			own |= UINT64_C(1) << g;
-			known = stood(r, g, look, mask) && known;
+			known = stood(r, g, look) && known;
 		}
 	if (own == 0 && !move)
 		return 0;
@@ -168,16 +177,12 @@ int seal_judge_update(struct merging *m, struct merging_row *row, const struct l
 	if (m->walk || !known)
 		return only_told(m, row, h->row_unit, say, err);
 	rc = seal_mark(m, &mark, err);
-	for (uint32_t g = 1; g < r->ngroups && rc == 0; g++)
-		if (own >> g & 1)
-			rc = record_group(m, row, g, row->life, mark, cells, say, err);
-	for (uint32_t i = 0; i < r->ncolumns; i++)
-		if (mask[i])
-			back[i] = look->old[i];
+	if (rc == 0)
+		rc = put_groups_back(m, row, own, look, cells, mark, say, err);
 	if (rc == 0 && move)
-		rc = put_unit_back(m, row, unit, mark, say, mask, back, err);
+		rc = put_unit_back(m, row, look, unit, mark, say, err);
 	*wanted &= ~own;
 	*moved = *moved && !move;
 	told(m);
-	return rc == 0 ? seal_put_back(m, row, mask, back, err) : rc;
+	return rc;
 }

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "engine/merge.h"
 #include "engine/seal_inside.h"
 
 static bool unit_known(struct engine *e, uint64_t unit)
@@ -64,28 +63,6 @@ int seal_bad_unit(struct merging *m, struct merging_row *row, const char *say, s
 	return issue_put(m->e->db, "bad-unit", m->reg->name, row->held.key_cell, UNIT_NONE, say, now_ms(m->e), err);
 }
 
-/* A move that this level may not make, or nobody, goes back, with a return to the node itself. */
-static int move_returned(struct merging *m, struct merging_row *row, uint64_t unit, const char *why, const char *say,
-                         struct err *err)
-{
-	const struct value *h = row->held.row->row.decision;
-	size_t at = (size_t)(m->reg->unit - m->reg->columns);
-	struct cell *cells = arena_array(&m->row, m->reg->ncolumns + 1, sizeof *cells);
-	char *text = arena_alloc(&m->row, UNIT_TEXT_SIZE);
-	struct value *v = merging_value(m, row, NULL, GROUP_ROW, row->life, DECISION, false, (struct mark){1, 0}, err);
-	bool mask[LIMIT_COLUMNS] = {0};
-	int rc;
-
-	if (v == NULL || cells == NULL || text == NULL)
-		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
-	v->alive = true;
-	v->row_unit = unit;
-	mask[at] = true;
-	cells[at] = (struct cell){.type = CELL_TEXT, .s = slice_of(unit_text(h->row_unit, text))};
-	rc = merging_record(m, row, v, h, "read-only", 0, why, say, err);
-	return rc == 0 ? seal_put_back(m, row, mask, cells, err) : rc;
-}
-
 /* No superior that holds the register sees both units: such a move is nobody's to decide. */
 static bool leaves_ceiling(struct merging *m, uint64_t from, const struct cell *cells, uint64_t *ret_unit)
 {
@@ -97,33 +74,59 @@ static bool leaves_ceiling(struct merging *m, uint64_t from, const struct cell *
 	       (common == UNIT_NONE || unit_level(common) < m->reg->policy->ceiling);
 }
 
-int seal_move(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
+/* A unit beyond this node's scope that the row may be proposed to move to: of the list; without one, under the root. */
+static bool is_beyond(struct engine *e, uint64_t unit)
+{
+	const struct chain *chain = &e->id->chain;
+
+	return unit != UNIT_NONE && e->parent != UNIT_NONE && chain->n > 0 && !unit_contains(e->unit, unit) &&
+	       unit_contains(chain->at[chain->n - 1].unit, unit) && unit_known(e, unit);
+}
+
+/* The move is made, proposed, or (say) goes back with a return. */
+static int move_to(struct merging *m, struct merging_row *row, struct look *look, uint64_t unit, enum kind kind, bool acting,
+                   const char *why, const char *say, struct err *err)
+{
+	const struct value *h = row->held.row->row.decision;
+	struct value *v;
+	struct mark own;
+	int rc = seal_mark(m, &own, err);
+
+	if (rc != 0)
+		return rc;
+	v = merging_value(m, row, h, GROUP_ROW, h->life, kind, acting, own, err);
+	if (v == NULL)
+		return ERR_NOMEM;
+	v->alive = true;
+	v->row_unit = unit;
+	rc = say != NULL ? back_return(m, row, v, h, why, say, err) : merging_own(m, row, v, NULL, err);
+	return rc == 0 && (say != NULL || kind == PROPOSAL) ? back_unit(m, row, look, err) : rc;
+}
+
+int seal_move(struct merging *m, struct merging_row *row, struct look *look, const struct cell *cells, struct err *err)
 {
 	const struct value *h = row->held.row->row.decision;
 	struct engine *e = m->e;
 	const char *say;
-	uint64_t unit = seal_unit(e, m->reg, cells, &say);
-	struct value *v;
-	struct mark own;
+	uint64_t unit = seal_unit(e, m->reg, cells, &say), to;
+	enum mode mode;
 	bool acting;
 	int rc;
 
 	if (unit == h->row_unit)
 		return issue_solved(e->db, "bad-unit", m->reg->name, row->held.key_cell, err);
-	if (unit == UNIT_NONE && leaves_ceiling(m, h->row_unit, cells, &unit))
-		return move_returned(m, row, unit, "ceiling", "this register does not leave that level: enter the row there anew / "
-		                     "本台账不出该层级，请到该处重新登记", err);
-	if (unit == UNIT_NONE)
-		return seal_bad_unit(m, row, say, err);
-	if (own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN)
-		return move_returned(m, row, unit, "mode", "this level may not move rows / 本级无权迁移", err);
-	rc = seal_mark(m, &own, err);
-	if (rc != 0)
-		return rc;
-	v = merging_value(m, row, h, GROUP_ROW, h->life, DECISION, acting, own, err);
-	if (v == NULL)
-		return ERR_NOMEM;
-	v->alive = true;
-	v->row_unit = unit;
-	return merging_own(m, row, v, NULL, err);
+	if (unit == UNIT_NONE && leaves_ceiling(m, h->row_unit, cells, &to))
+		return move_to(m, row, look, to, DECISION, false, "ceiling", "this register does not leave that level: enter the row there "
+		               "anew / 本台账不出该层级，请到该处重新登记", err);
+	if (unit == UNIT_NONE && !is_beyond(e, to)) {
+		rc = seal_bad_unit(m, row, say, err);
+		return rc == 0 ? back_unit(m, row, look, err) : rc;
+	}
+	mode = own_mode(e, m->reg, h->row_unit, GROUP_ROW, RIGHT_CREATE, &acting);
+	if (mode == MODE_READ)
+		return move_to(m, row, look, unit != UNIT_NONE ? unit : to, DECISION, false, "mode", "this level may not move rows / 本级无权迁移",
+		               err);
+	/* What leaves this node's scope is for the common ancestor to decide. */
+	return move_to(m, row, look, unit != UNIT_NONE ? unit : to, mode == MODE_PROPOSE || unit == UNIT_NONE ? PROPOSAL : DECISION,
+	               acting, NULL, NULL, err);
 }

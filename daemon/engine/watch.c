@@ -50,6 +50,18 @@ static enum mode always(struct place at, const struct reg *r, uint32_t number, e
 	return best;
 }
 
+/* A right that is not this level's always, and that it takes over where levels below are unmanned: the first that has at
+ * least `want`; 0 where there is none, or where this level has as much for every row. */
+static enum level taken_over(struct place at, const struct reg *r, uint32_t number, enum right right, enum mode want)
+{
+	if (!at.here || always(at, r, number, right) >= want)
+		return 0;
+	for (enum level l = at.level + 1; l < LEVELS; l++)
+		if (policy_mode(r->policy, number, right, l) >= want)
+			return l;
+	return 0;
+}
+
 /* Refuse rules that this node may have to check: its level's, of levels below that may be unmanned, at the top above. */
 static bool checks(struct place at, const struct reg *r)
 {
@@ -82,7 +94,12 @@ static void modes_of(struct place at, const struct reg *r, struct capture_modes 
 	memset(ret, 0, sizeof *ret);
 	ret->create = strongest(at, r, 0, RIGHT_CREATE) == MODE_OWN;
 	ret->remove = always(at, r, 0, RIGHT_DELETE) == MODE_OWN;
-	ret->may_propose_row = !ret->remove && strongest(at, r, 0, RIGHT_DELETE) != MODE_READ;
+	ret->may_propose_row = (!ret->remove && strongest(at, r, 0, RIGHT_DELETE) != MODE_READ) ||
+	                       strongest(at, r, 0, RIGHT_CREATE) == MODE_PROPOSE;
+	ret->level = at.level;
+	ret->create_from = taken_over(at, r, 0, RIGHT_CREATE, MODE_OWN);
+	ret->move_from = taken_over(at, r, 0, RIGHT_CREATE, MODE_PROPOSE);
+	ret->remove_from = taken_over(at, r, 0, RIGHT_DELETE, MODE_PROPOSE);
 	snprintf(what, sizeof what, "%s", r->name);
 	who_decides(r, 0, RIGHT_CREATE, what, &s->text[64]);
 	who_decides(r, 0, RIGHT_DELETE, what, &s->text[65]);
@@ -102,6 +119,7 @@ static void modes_of(struct place at, const struct reg *r, struct capture_modes 
 			ret->own |= UINT64_C(1) << g;
 		else if (most != MODE_READ)
 			ret->propose |= UINT64_C(1) << g;
+		ret->group_from[g] = taken_over(at, r, number, RIGHT_GROUP, MODE_PROPOSE);
 		snprintf(what, sizeof what, "%s.%s", r->name, r->groups[g]->name);
 		who_decides(r, number, RIGHT_GROUP, what, &s->text[g]);
 		ret->say[g] = buf_text(&s->text[g]);

@@ -33,18 +33,13 @@ static struct log_entry entry_of(sqlite3_stmt *s, struct arena *a)
 	return e;
 }
 
-int log_read(struct db *db, int64_t after, uint32_t most, struct arena *a, struct log_entry **ret, uint32_t *ret_n,
-             struct err *err)
+static int entries_read(struct db *db, sqlite3_stmt *s, struct arena *a, struct log_entry **ret, uint32_t *ret_n,
+                        struct err *err)
 {
-	sqlite3_stmt *s = db_statement(db, SQL_LOG_READ, err);
 	struct log_entry *list = NULL;
 	uint32_t n = 0, room = 0;
 	int rc = 0;
 
-	if (s == NULL)
-		return err != NULL ? err->code : ERR_DB;
-	sqlite3_bind_int64(s, 1, after);
-	sqlite3_bind_int64(s, 2, most);
 	while ((rc = db_step(db, s, err)) > 0) {
 		if (n == room) {
 			struct log_entry *more = arena_array(a, 2 * (size_t)room + 64, sizeof(*more));
@@ -65,6 +60,75 @@ int log_read(struct db *db, int64_t after, uint32_t most, struct arena *a, struc
 	*ret = list;
 	*ret_n = n;
 	return 0;
+}
+
+int log_read(struct db *db, int64_t after, uint32_t most, struct arena *a, struct log_entry **ret, uint32_t *ret_n,
+             struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_READ, err);
+
+	if (s == NULL)
+		return err != NULL ? err->code : ERR_DB;
+	sqlite3_bind_int64(s, 1, after);
+	sqlite3_bind_int64(s, 2, most);
+	return entries_read(db, s, a, ret, ret_n, err);
+}
+
+int log_read_row(struct db *db, uint32_t reg, struct cell key, int64_t after, struct arena *a, struct log_entry **ret,
+                 uint32_t *ret_n, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_READ_ROW, err);
+
+	if (s == NULL)
+		return err != NULL ? err->code : ERR_DB;
+	sqlite3_bind_int64(s, 1, after);
+	sqlite3_bind_int64(s, 2, reg);
+	bind_cell(s, 3, key);
+	return entries_read(db, s, a, ret, ret_n, err);
+}
+
+int log_back_put(struct db *db, uint32_t reg, struct cell key, int64_t upto, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_BACK_PUT, err);
+
+	if (s == NULL)
+		return err != NULL ? err->code : ERR_DB;
+	sqlite3_bind_int64(s, 1, reg);
+	bind_cell(s, 2, key);
+	sqlite3_bind_int64(s, 3, upto);
+	return db_run(db, s, err);
+}
+
+bool log_back_any(struct db *db)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_BACK_ANY, NULL);
+	bool any = s != NULL && db_step(db, s, NULL) > 0;
+
+	if (s != NULL)
+		sqlite3_reset(s);
+	return any;
+}
+
+int64_t log_back_of(struct db *db, uint32_t reg, struct cell key)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_BACK_OF, NULL);
+	int64_t upto = 0;
+
+	if (s == NULL)
+		return 0;
+	sqlite3_bind_int64(s, 1, reg);
+	bind_cell(s, 2, key);
+	if (db_step(db, s, NULL) > 0)
+		upto = sqlite3_column_int64(s, 0);
+	sqlite3_reset(s);
+	return upto;
+}
+
+int log_back_clear(struct db *db, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_BACK_CLEAR, err);
+
+	return s != NULL ? db_run(db, s, err) : err != NULL ? err->code : ERR_DB;
 }
 
 int log_reclaim(struct db *db, int64_t upto, struct err *err)

@@ -56,6 +56,10 @@ int peer_put(struct db *db, const struct peer *p, int64_t at_ms, struct err *err
 	bind_slice(s, 6, (struct slice){ p->sign_public, sizeof p->sign_public });
 	bind_text(s, 7, p->serial);
 	sqlite3_bind_int64(s, 8, at_ms);
+	if (db_run(db, s, err) != 0)
+		return db_code(err);
+	s = db_statement(db, p->direct && !p->revoked ? SQL_MANNED_ADD : SQL_MANNED_DROP, err);
+	bind_u64(s, 1, p->unit);
 	return db_run(db, s, err);
 }
 

@@ -458,6 +458,43 @@ int table_write(struct table *t, const struct reg *r, struct key key, bool inser
 	return 0;
 }
 
+static const struct column *any_column(const struct reg *r, uint32_t i)
+{
+	return i < r->ncolumns ? &r->columns[i] : &r->local[i - r->ncolumns];
+}
+
+int table_restore(struct table *t, const struct reg *r, const bool *mask, const struct cell *cells, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0}, values = {0};
+	uint32_t n = r->ncolumns + r->nlocal, bound = 0;
+	sqlite3_stmt *s = NULL;
+	int rc;
+
+	buf_printf(&sql, "INSERT INTO ");
+	identifier_put(&sql, r->name);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct column *c = any_column(r, i);
+
+		if (!mask[i] || !c->present)
+			continue;
+		buf_printf(&sql, bound == 0 ? "(" : ", ");
+		identifier_put(&sql, c->name);
+		buf_printf(&values, bound++ == 0 ? "?" : ", ?");
+	}
+	buf_printf(&sql, ") VALUES(%s)", buf_text(&values));
+	rc = db_prepare(t->db, buf_text(&sql), &s, err);
+	if (rc != 0)
+		return rc;
+	bound = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (mask[i] && any_column(r, i)->present)
+			bind_cell(s, (int)++bound, cells[i]);
+	if (sqlite3_step(s) != SQLITE_DONE)
+		rc = refused(t, r, err);
+	sqlite3_finalize(s);
+	return rc;
+}
+
 int table_delete(struct table *t, const struct reg *r, struct key key, struct err *err)
 {
 	_cleanup_(buf_release) struct buf sql = {0};
@@ -477,6 +514,75 @@ int table_delete(struct table *t, const struct reg *r, struct key key, struct er
 	if (sqlite3_step(rt->remove) != SQLITE_DONE)
 		rc = refused(t, r, err);
 	sqlite3_reset(rt->remove);
+	return rc;
+}
+
+static int locals_read(struct table *t, const struct reg *r, struct key key, struct arena *a, struct cell **ret,
+                       struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	struct cell *cells = arena_array(a, r->nlocal + 1, sizeof *cells);
+	sqlite3_stmt *s = NULL;
+	int rc;
+
+	if (cells == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	buf_printf(&sql, "SELECT ");
+	for (uint32_t i = 0; i < r->nlocal; i++) {
+		buf_printf(&sql, i > 0 ? ", " : "");
+		identifier_put(&sql, r->local[i].name);
+	}
+	buf_printf(&sql, " FROM ");
+	identifier_put(&sql, r->name);
+	where_key(&sql, r, "", 1);
+	rc = db_prepare(t->db, buf_text(&sql), &s, err);
+	if (rc != 0)
+		return rc;
+	bind_key(s, 1, key);
+	if (sqlite3_step(s) == SQLITE_ROW) {
+		for (uint32_t i = 0; i < r->nlocal; i++)
+			cells[i] = cell_copy(a, read_cell(s, (int)i));
+		*ret = cells;
+	}
+	sqlite3_finalize(s);
+	return a->failed ? err_set(err, ERR_NOMEM, "register %s: memory is short", r->name) : 0;
+}
+
+int table_take(struct table *t, const struct reg *r, struct key key, struct arena *a, struct cell **ret, struct err *err)
+{
+	int rc = 0;
+
+	*ret = NULL;
+	if (r->nlocal > 0)
+		rc = locals_read(t, r, key, a, ret, err);
+	return rc == 0 ? table_delete(t, r, key, err) : rc;
+}
+
+int table_locals(struct table *t, const struct reg *r, struct key key, const struct cell *cells, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	sqlite3_stmt *s = NULL;
+	int rc;
+
+	if (cells == NULL)
+		return 0;
+	buf_printf(&sql, "UPDATE ");
+	identifier_put(&sql, r->name);
+	for (uint32_t i = 0; i < r->nlocal; i++) {
+		buf_printf(&sql, i > 0 ? ", " : " SET ");
+		identifier_put(&sql, r->local[i].name);
+		buf_printf(&sql, " = ?%u", i + 1);
+	}
+	where_key(&sql, r, "", (int)r->nlocal + 1);
+	rc = db_prepare(t->db, buf_text(&sql), &s, err);
+	if (rc != 0)
+		return rc;
+	for (uint32_t i = 0; i < r->nlocal; i++)
+		bind_cell(s, (int)i + 1, cells[i]);
+	bind_key(s, (int)r->nlocal + 1, key);
+	if (sqlite3_step(s) != SQLITE_DONE)
+		rc = refused(t, r, err);
+	sqlite3_finalize(s);
 	return rc;
 }
 

@@ -13,13 +13,11 @@ int policy_read(const char *path, struct arena *a, struct policy *ret, struct er
 /* The same for a text in memory; path is its name in errors and the place that schema files are relative to. */
 int policy_read_text(const char *path, struct slice text, struct arena *a, struct policy *ret, struct err *err);
 
-#define POLICY_ALLOW_PROPOSE 1u          /* propose is enforced where the caller runs: simulator and tests */
-
 /* The first block or key of the policy's own text that this version would not enforce; 0 where there is none. */
-int policy_unsupported(const struct policy *p, const char *path, unsigned allow, struct err *err);
+int policy_unsupported(const struct policy *p, const char *path, struct err *err);
 /* Puts "path:line: " of the block in front of err's sentence; the policy's own line where nothing is named. */
 int policy_blame(const struct policy *p, const char *path, const struct policy_where *where, struct err *err);
 
-int policy_check(const char *path, unsigned allow, struct arena *a, struct policy *ret, struct err *err);
+int policy_check(const char *path, struct arena *a, struct policy *ret, struct err *err);
 
 #endif

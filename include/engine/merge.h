@@ -69,6 +69,7 @@ struct merging_row {
 	uint64_t up;                     /* the row becomes dirty for the parent */
 	uint64_t down[2];                /* children */
 	uint64_t groups[2];
+	const char *refused;             /* sealing: why the table did not take back what stands; it waits in quarantine */
 	uint32_t nown;                   /* own parts of this row, for the delta */
 	struct value own[LIMIT_GROUPS];
 };

@@ -10,5 +10,4 @@
  * the state (state_rows) that the table may lack.  late: found by an audit.  In the caller's transaction. */
 int seal_walk(struct engine *e, struct reg *r, const struct cell *after, bool state_rows, bool late, uint32_t most,
               struct arena *a, struct cell *ret_last, uint32_t *ret_n, struct err *err);
-
 #endif

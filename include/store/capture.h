@@ -22,6 +22,10 @@ struct capture_modes {
 	uint64_t own, propose;           /* bit 1 << group; acting included */
 	bool create, remove;             /* rights over group row */
 	bool may_propose_row;
+	/* Rights that this level takes over from a level below, for unmanned units: that level; 0 = no such right.  A write to
+	 * a row of a manned one is aborted (terrace_manned). */
+	enum level level;
+	enum level group_from[64], create_from, move_from, remove_from;
 	const char *say[64];             /* by group: the sentence of the abort, after "terrace: ", both languages */
 	const char *say_create, *say_remove;
 };
@@ -49,6 +53,15 @@ bool log_pending(struct db *db);                                 /* one look, no
 /* The oldest entries, at most `most`, in order; stops at nothing else. */
 int log_read(struct db *db, int64_t after, uint32_t most, struct arena *a, struct log_entry **ret, uint32_t *ret_n,
              struct err *err);
+/* What the log says of one row after `after`, in order. */
+int log_read_row(struct db *db, uint32_t reg, struct cell key, int64_t after, struct arena *a, struct log_entry **ret,
+                 uint32_t *ret_n, struct err *err);
+/* A row that went back to what stood while the log goes on: of it only entries after upto are news.  log_back_of: 0
+ * where the row is not among them. */
+int log_back_put(struct db *db, uint32_t reg, struct cell key, int64_t upto, struct err *err);
+bool log_back_any(struct db *db);
+int64_t log_back_of(struct db *db, uint32_t reg, struct cell key);
+int log_back_clear(struct db *db, struct err *err);
 /* Drops entries up to upto; the newest row of all stays, emptied: it is neither pending nor read again. */
 int log_reclaim(struct db *db, int64_t upto, struct err *err);
 int64_t log_last(struct db *db);                                 /* greatest seq, 0 = none */

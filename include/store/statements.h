@@ -85,6 +85,11 @@
 	X(CAPTURE_STANDING, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?1 ORDER BY name") \
 	X(LOG_PENDING, "SELECT what IS NOT NULL FROM terrace_log ORDER BY seq DESC LIMIT 1") \
 	X(LOG_READ, "SELECT seq, what, key, old FROM terrace_log WHERE seq > ?1 AND what IS NOT NULL ORDER BY seq LIMIT ?2") \
+	X(LOG_READ_ROW, "SELECT seq, what, key, old FROM terrace_log WHERE seq > ?1 AND what >> 16 = ?2 AND key = ?3 ORDER BY seq") \
+	X(LOG_BACK_PUT, "INSERT OR REPLACE INTO terrace_back(register, key, upto) VALUES(?1, ?2, ?3)") \
+	X(LOG_BACK_ANY, "SELECT 1 FROM terrace_back LIMIT 1") \
+	X(LOG_BACK_OF, "SELECT upto FROM terrace_back WHERE register = ?1 AND key = ?2") \
+	X(LOG_BACK_CLEAR, "DELETE FROM terrace_back") \
 	X(LOG_LAST, "SELECT max(seq) FROM terrace_log") \
 	X(LOG_DROP, "DELETE FROM terrace_log WHERE seq <= ?1 AND seq < (SELECT max(seq) FROM terrace_log)") \
 	X(LOG_EMPTY, "UPDATE terrace_log SET what = NULL, key = NULL, old = NULL WHERE seq = (SELECT max(seq) FROM terrace_log) AND seq <= ?1") \
@@ -174,6 +179,8 @@
 	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE unit = ?1") \
 	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE ?1 = 1 OR (told = 0 AND revoked = 0) ORDER BY unit LIMIT ?2") \
 	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7") \
+	X(MANNED_ADD, "INSERT OR IGNORE INTO terrace_manned(unit) VALUES(?1)") \
+	X(MANNED_DROP, "DELETE FROM terrace_manned WHERE unit = ?1") \
 	X(PEER_TOLD, "UPDATE terrace_peer SET told = 1 WHERE unit = ?1") \
 	X(PEER_UNTOLD, "UPDATE terrace_peer SET told = 0 WHERE ?1 = 0") \
 	X(REVOKED_PUT, "INSERT OR IGNORE INTO terrace_revoked(serial, unit, sign_key, at) VALUES(?1, ?2, ?3, ?4)") \

@@ -24,6 +24,13 @@ void held_store(const struct held *h, struct buf *b);
  * ERR_REFUSED with the constraint's text when the table says no (nothing is changed then). */
 int table_write(struct table *t, const struct reg *r, struct key key, bool insert, const bool *mask,
                 const struct cell *cells, struct err *err);
+/* A row that the application took away comes back, its local columns too: mask and cells by place in r->columns, then
+ * r->local; the key's stand among them. */
+int table_restore(struct table *t, const struct reg *r, const bool *mask, const struct cell *cells, struct err *err);
+/* Takes the row out; *ret: its local columns, by place in r->local (NULL where there was no row), in the arena. */
+int table_take(struct table *t, const struct reg *r, struct key key, struct arena *a, struct cell **ret, struct err *err);
+/* The row's local columns as they were taken; nothing where cells is NULL. */
+int table_locals(struct table *t, const struct reg *r, struct key key, const struct cell *cells, struct err *err);
 int table_delete(struct table *t, const struct reg *r, struct key key, struct err *err);
 /* Foreign keys among the registers for this row as it stands: 0, or ERR_REFUSED naming parent or child. */
 int table_keys(struct table *t, const struct reg *r, struct key key, bool deleted, struct err *err);

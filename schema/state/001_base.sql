@@ -12,8 +12,13 @@ CREATE TABLE terrace_column(register INTEGER NOT NULL, number INTEGER NOT NULL, 
   PRIMARY KEY(register, number)) WITHOUT ROWID;
 CREATE TABLE terrace_group(register INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
   PRIMARY KEY(register, number)) WITHOUT ROWID;
+-- direct children that are enrolled: rows of their scope are theirs to write (peer_put keeps it)
+CREATE TABLE terrace_manned(unit INTEGER NOT NULL PRIMARY KEY);
 CREATE TABLE terrace_displaced(register INTEGER NOT NULL, key NOT NULL, number INTEGER NOT NULL, value,
   PRIMARY KEY(register, key, number)) WITHOUT ROWID;
+-- rows that went back to what stood while the log held more than one slice: entries up to `upto` are done with
+CREATE TABLE terrace_back(register INTEGER NOT NULL, key NOT NULL, upto INTEGER NOT NULL,
+  PRIMARY KEY(register, key)) WITHOUT ROWID;
 
 -- state: one table terrace_s<register> a register (store/capture.c makes it), and what stands beside it
 CREATE TABLE terrace_version(id INTEGER PRIMARY KEY, body BLOB NOT NULL UNIQUE);

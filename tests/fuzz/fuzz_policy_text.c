@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	if (nul != NULL && ddl_split((struct slice){nul + 1, n - text.n - 1}, &a, &p.statements, &p.nstatements, &err) != 0)
 		p.nstatements = 0;
-	policy_unsupported(&p, "fuzz.policy", 0, &err);
+	policy_unsupported(&p, "fuzz.policy", &err);
 	ddl_check(&p, NULL, &err);
 	if (policy_put(&p, &b, &err) == 0 && policy_get(buf_slice(&b), &again, &q, &err) != 0)
 		abort();

@@ -149,6 +149,26 @@ static bool has_record(struct sim_node *n, const struct sim_write *w)
 	return has;
 }
 
+/* The author typed again what its own node sent back: that return speaks for what it wrote before. */
+static bool has_return(struct sim_node *n, const struct sim_write *w)
+{
+	sqlite3_stmt *q = ask(n, "SELECT 1 FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND "
+	                      "decider = ?4 AND (lost_tick, lost_epoch) > (?5, ?6)");
+	bool has;
+
+	if (q == NULL)
+		return false;
+	bind_text(q, 1, w->reg);
+	bind_cell(q, 2, w->key_cell);
+	bind_text(q, 3, w->group);
+	bind_u64(q, 4, w->id.unit);
+	bind_u64(q, 5, w->id.mark.tick);
+	bind_u64(q, 6, w->id.mark.epoch);
+	has = sqlite3_step(q) == SQLITE_ROW;
+	sqlite3_finalize(q);
+	return has;
+}
+
 static bool has_segment(struct sim_node *n, const struct digest *hash)
 {
 	sqlite3_stmt *q = ask(n, "SELECT 1 FROM terrace_segment WHERE hash = ?1");
@@ -430,6 +450,8 @@ void journal_check(struct sim_tree *t)
 			continue;
 		t->losers++;
 		if (author->restored_at < v->step ? has_record(author, v) : recorded(t, v))
+			continue;
+		if (has_return(author, v))
 			continue;
 		key_text(&key, v->key);
 		sim_fail(t, "lost without a record: %s of %s, group %s, by %012llu at %llu%s (step %lld%s)", buf_text(&key), v->reg, v->group,

@@ -5,7 +5,7 @@
 
 #include "world.h"
 
-static uint64_t losers, reviews;         /* of all histories */
+static uint64_t losers, reviews, typed;  /* of all histories */
 
 struct options {
 	bool verbose, restores;
@@ -121,7 +121,9 @@ static int history(uint64_t seed, const struct options *o)
 				sim_enrol(t, node);
 			continue;
 		}
-		if (what < 40)
+		if (what < 6)
+			world_type(t, node);
+		else if (what < 40)
 			world_write(t, node);
 		else if (what < 75)
 			sim_contact(t, node);
@@ -155,6 +157,7 @@ static int history(uint64_t seed, const struct options *o)
 	if (o->plant == NULL) {
 		losers += t->losers;
 		reviews += t->nreviews;
+		typed += (uint64_t)t->found;
 	}
 	if (rc != 0 && o->plant == NULL)
 		fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, t->failure);
@@ -223,8 +226,8 @@ int main(int argc, char **argv)
 		failed += (uint64_t)history(s, &o);
 	if (seeds > 1)
 		missed = faults();
-	printf("sim: %llu losing decisions had to have a record, %llu proposals were decided\n", (unsigned long long)losers,
-	       (unsigned long long)reviews);
+	printf("sim: %llu losing decisions had to have a record, %llu proposals were decided, %llu times what was typed was found "
+	       "again\n", (unsigned long long)losers, (unsigned long long)reviews, (unsigned long long)typed);
 	printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed), (unsigned long long)failed + (unsigned)missed);
 	return failed != 0 || missed != 0;
 }

@@ -65,6 +65,7 @@ struct sim_tree {
 	struct sim_review reviews[400];
 	uint32_t nreviews;
 	int lost;                        /* rows that sim_lose took */
+	int typed, found;                /* what an application typed and looked for again */
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 	struct sim_band bands[SIM_REGISTERS];
 	struct sim_journal *journal;

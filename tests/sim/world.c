@@ -1,6 +1,7 @@
 /* World: what the histories are made of: units, registers, policies, what clerks write. */
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const ddl[] = {
@@ -70,6 +71,10 @@ void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bo
 	register_fill(ret, 1, &t->bands[1], UNIT_COLUMN, levels(r, 0.9), levels(r, 0.8), 1, ret->of_c);
 	register_fill(ret, 2, &t->bands[2], UNIT_ORIGIN, levels(r, 0.9), levels(r, 0.8), 1, ret->of_o);
 	register_fill(ret, 3, &t->bands[3], UNIT_ALL, levels(r, 0.5), levels(r, 0.5), 1, ret->of_a);
+	for (int i = 0; i < 2 && propose; i++)
+		ret->regs[i].propose = (uint8_t)(levels(r, 0.4) & ~(ret->regs[i].create & ret->regs[i].remove));
+	if (propose)
+		ret->of_c[0].propose = (uint8_t)(levels(r, 0.4) & ~ret->of_c[0].own);
 	ret->p = (struct policy){.name = "sim", .version = version, .nstatements = ARRAY_SIZE(ddl), .nregisters = SIM_REGISTERS,
 	                         .registers = ret->regs};
 	ret->p.statements = (const char **)(uintptr_t)ddl;
@@ -167,3 +172,57 @@ void world_write(struct sim_tree *t, int node)
 		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
 }
 
+static bool stands_somewhere(struct sim_node *n, const char *text)
+{
+	static const char *const places[] = {
+		"SELECT 1 FROM r WHERE y = ?1",
+		"SELECT 1 FROM terrace_aside WHERE instr(text, ?1)",
+		"SELECT 1 FROM terrace_record WHERE instr(lost_text, ?1)",
+		"SELECT 1 FROM terrace_quarantine WHERE instr(value, CAST(?1 AS BLOB))",
+	};
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof places / sizeof *places && !any; i++) {
+		sqlite3_stmt *q = NULL;
+
+		if (sqlite3_prepare_v2(n->app, places[i], -1, &q, NULL) != SQLITE_OK)
+			continue;
+		sqlite3_bind_text(q, 1, text, -1, SQLITE_STATIC);
+		any = sqlite3_step(q) == SQLITE_ROW;
+		sqlite3_finalize(q);
+	}
+	return any;
+}
+
+void world_type(struct sim_tree *t, int node)
+{
+	struct sim_node *n = &t->nodes[node];
+	int k = (int)sim_below(&t->random, 6), what = (int)sim_below(&t->random, 4), before = sqlite3_total_changes(n->app);
+	unsigned long long unit = some_unit(t, n->unit);
+	struct err err = {0};
+	char text[40];
+	int rc = 0;
+
+	snprintf(text, sizeof text, "typed%d.", ++t->typed);
+	if (engine_seal(n->e, &err) != 0)
+		return;
+	if (what == 0)
+		rc = sim_sql(n, "UPDATE r SET y = '%s', s = %d, x = 1 WHERE k = 'k%d'", text, (int)sim_below(&t->random, 9), k);
+	else if (what == 1)
+		rc = sim_sql(n, "BEGIN; UPDATE r SET y = 'first' WHERE k = 'k%d'; UPDATE r SET y = '%s' WHERE k = 'k%d'; COMMIT", k, text, k);
+	else if (what == 2)
+		rc = sim_sql(n, "INSERT OR REPLACE INTO r(k, unit, x, y) VALUES('k%d', '%012llu', 2, '%s')", k, unit, text);
+	else
+		rc = sim_sql(n, "UPDATE r SET y = '%s', unit = '%012llu' WHERE k = 'k%d'", text, unit, k);
+	if (!sqlite3_get_autocommit(n->app))
+		sqlite3_exec(n->app, "ROLLBACK", NULL, NULL, NULL);
+	if (rc != 0 || sqlite3_total_changes(n->app) == before)
+		return;
+	rc = engine_seal(n->e, &err);
+	if (rc != 0)
+		sim_fail(t, "%012llu: seal: %s", (unsigned long long)n->unit, err.text);
+	else if (!stands_somewhere(n, text))
+		sim_fail(t, "%012llu: what was typed into k%d is gone: %s (%d)", (unsigned long long)n->unit, k, text, what);
+	else
+		t->found++;
+}

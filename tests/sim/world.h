@@ -20,5 +20,8 @@ int world_units(struct sim_random *r, uint64_t *ret);
 void world_bands(struct sim_tree *t, struct sim_random *r);
 void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret);
 void world_write(struct sim_tree *t, int node);
+/* Nothing typed is lost: what the statement took stands, waits as a proposal or in quarantine, or has a record, as soon as
+ * it is sealed. */
+void world_type(struct sim_tree *t, int node);
 
 #endif

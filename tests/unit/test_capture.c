@@ -505,11 +505,101 @@ static void test_log(void **state)
 	world_close(&w);
 }
 
+/* A right that this level (a county) takes over from townships where they have no node: judged row by row. */
+static void test_manned(void **state)
+{
+	static const struct spec specs[] = {
+		{ "CREATE TABLE person(id INTEGER PRIMARY KEY, unit TEXT, name TEXT, age INTEGER DEFAULT 0, card TEXT UNIQUE)", "person",
+		  "id", "unit", { "main:name|card", "other:age" } },
+		{ "CREATE TABLE number(a TEXT NOT NULL, b TEXT NOT NULL, unit INTEGER, name TEXT, PRIMARY KEY(a, b))", "number", "a|b",
+		  "unit", { "main:name" } },
+	};
+	struct capture_modes m = { .own = 1u << 2, .propose = 1u << 1, .create = true, .may_propose_row = true, .level = COUNTY };
+	struct world w;
+
+	(void)state;
+	world_open(&w, "WAL", specs, 2);
+	app_do(&w, "CREATE TABLE IF NOT EXISTS terrace_manned(unit INTEGER NOT NULL PRIMARY KEY); "
+	       "INSERT INTO terrace_manned VALUES(620702100000), (620702300001)");
+	app_do(&w, "INSERT INTO person(id, unit, name) VALUES(1, '620702100001', 'a'), (2, '620702200001', 'b'), "
+	       "(3, '620702300001', 'c'), (4, '620702000000', 'd'), (5, NULL, 'e'), (6, 'nowhere', 'f'), (7, '620702300002', 'g')");
+	m.group_from[1] = TOWNSHIP;
+	m.create_from = m.move_from = m.remove_from = TOWNSHIP;
+	m.say[1] = "由乡镇决定 / the township's";
+	m.say_create = m.say_remove = "由乡镇决定 / the township's row";
+	install(&w, reg_of(&w, "person"), &m);
+	install(&w, reg_of(&w, "number"), &m);
+	static const char *const no[] = {
+		"UPDATE person SET name = 'x' WHERE id = 1",
+		"UPDATE person SET name = 'x' WHERE id IN (2, 1)",
+		"UPDATE person SET unit = '620702200001' WHERE id = 1",
+		"UPDATE person SET name = 'x', unit = '620702200001' WHERE id = 1",
+		"UPDATE person SET name = 'x' WHERE id = 4",             /* nobody is below the county's own rows */
+		"DELETE FROM person WHERE id = 1",
+		"DELETE FROM person WHERE id = 4",
+		"INSERT INTO person(id, unit) VALUES(9, '620702100002')",
+		"INSERT INTO person(id, unit) VALUES(9, '620702000000')",
+		"INSERT INTO person(id, unit) VALUES(9, '620702200001'), (10, '620702100000')",
+		"REPLACE INTO person(id, unit, name) VALUES(1, '620702200001', 'x')",    /* by the unit that stood there */
+		"UPDATE person SET id = 20 WHERE id = 1",
+		"INSERT INTO person(id, unit, name) VALUES(1, '620702100001', 'x') ON CONFLICT(id) DO UPDATE SET name = 'y'",
+		"INSERT INTO number VALUES('x', 'y', 620702100003, 'n')",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
+		expect_abort(&w, no[i], "terrace: 由乡镇决定");
+	expect(&w, "UPDATE person SET age = 1 WHERE id = 1", "person: age 1");
+	expect(&w, "UPDATE person SET name = 'a' WHERE id = 1", "");
+	expect(&w, "REPLACE INTO person(id, unit, name) VALUES(1, '620702100001', 'a')",
+	       "person: name 1 was 'a', person: card 1 was NULL, person: row 1");
+	expect(&w, "UPDATE person SET name = 'x' WHERE id = 2", "person: name 2 was 'b'");
+	/* A village's node under no township's leaves the township's part to the county. */
+	expect(&w, "UPDATE person SET name = 'x' WHERE id = 3", "person: name 3 was 'c'");
+	expect(&w, "UPDATE person SET name = 'x' WHERE id > 4", "person: name 5 was 'e', person: name 6 was 'f', person: name 7 was 'g'");
+	expect(&w, "INSERT INTO person(id, unit, name) VALUES(9, '620702200002', 'i')", "person: row 9");
+	expect(&w, "INSERT INTO number VALUES('x', 'y', 620702200003, 'n')", "number: row 'T78,T79'");
+	expect(&w, "UPDATE number SET name = 'm'", "number: name 'T78,T79' was 'n'");
+	expect(&w, "UPDATE person SET id = 30 WHERE id = 9",
+	       "person: unit 9 was '620702200002', person: name 9 was 'i', person: card 9 was NULL, person: age 9 was 0, person: row 9, person: row 30");
+	/* The township gets its node. */
+	app_do(&w, "INSERT INTO terrace_manned VALUES(620702200000)");
+	expect_abort(&w, "UPDATE person SET name = 'y' WHERE id = 2", "terrace: 由乡镇决定");
+	expect_abort(&w, "UPDATE number SET name = 'o'", "terrace: 由乡镇决定");
+	expect_abort(&w, "DELETE FROM number", "terrace: 由乡镇决定");
+	app_do(&w, "DELETE FROM terrace_manned");
+	expect(&w, "UPDATE person SET name = 'z' WHERE id = 1", "person: name 1 was 'a'");
+	world_close(&w);
+}
+
+/* `unit = origin`: the unit stands beside the table; a new row is its maker's own, which nobody below decides. */
+static void test_manned_origin(void **state)
+{
+	static const struct spec specs[] = {
+		{ "CREATE TABLE note(id TEXT NOT NULL PRIMARY KEY, text TEXT)", "note", "id", NULL, { "main:text" } } };
+	struct capture_modes m = { .propose = 1u << 1, .create = true, .remove = true, .level = COUNTY };
+	struct world w;
+
+	(void)state;
+	world_open(&w, "WAL", specs, 1);
+	app_do(&w, "CREATE TABLE IF NOT EXISTS terrace_manned(unit INTEGER NOT NULL PRIMARY KEY); "
+	       "INSERT INTO terrace_manned VALUES(620702100000); INSERT INTO note VALUES('a', 'x'), ('b', 'x')");
+	m.group_from[1] = TOWNSHIP;
+	install(&w, reg_of(&w, "note"), &m);
+	app_do(&w, "INSERT INTO terrace_s1(key, unit, flags, version) VALUES('a', 620702100001, 1, 1), ('b', 620702200001, 1, 1)");
+	expect_abort(&w, "UPDATE note SET text = 'y' WHERE id = 'a'", "terrace: ");
+	expect_abort(&w, "INSERT INTO note VALUES('c', 'y')", "terrace: ");
+	expect_abort(&w, "REPLACE INTO note VALUES('a', 'y')", "terrace: ");
+	expect(&w, "INSERT INTO note(id) VALUES('c')", "row 'c'");
+	expect(&w, "UPDATE note SET text = 'y' WHERE id = 'b'", "text 'b' was 'x'");
+	expect(&w, "REPLACE INTO note VALUES('b', 'z')", "text 'b' was 'y', row 'b'");
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_catalog), cmocka_unit_test(test_clauses), cmocka_unit_test(test_values),
 		cmocka_unit_test(test_cascades), cmocka_unit_test(test_olds), cmocka_unit_test(test_authority),
+		cmocka_unit_test(test_manned), cmocka_unit_test(test_manned_origin),
 		cmocka_unit_test(test_default_sentences), cmocka_unit_test(test_install), cmocka_unit_test(test_encoding),
 		cmocka_unit_test(test_log),
 	};

@@ -74,7 +74,7 @@ static void test_relief(void **state)
 	struct policy p;
 	struct err err = {0};
 	(void)state;
-	if (policy_check("conf/policies/relief.policy", 0, &a, &p, &err) != 0)
+	if (policy_check("conf/policies/relief.policy", &a, &p, &err) != 0)
 		fail_msg("%s", err.text);
 	const struct policy_register *r = policy_register(&p, "relief_case");
 	assert_non_null(r);
@@ -147,7 +147,7 @@ static void one_bad(const char *name)
 	if (sscanf(head, "# expect %u %n", &line, &at) != 1)
 		fail_msg("%s: no `# expect LINE WORDS`", path);
 	char *words = strndup(head + at, strcspn(head + at, "\n"));
-	if (policy_check(path, 0, &a, &p, &err) == 0)
+	if (policy_check(path, &a, &p, &err) == 0)
 		snprintf(err.text, sizeof(err.text), "it was taken");
 	snprintf(want, sizeof(want), "%s:%u: ", path, line);
 	if (strncmp(err.text, want, strlen(want)) != 0 || strstr(err.text, words) == NULL)
@@ -171,14 +171,13 @@ static void test_bad(void **state)
 	assert_int_equal(count_wrong, 0);
 }
 
-static void test_allow_propose(void **state)
+static void test_propose(void **state)
 {
 	struct arena a = {0};
 	struct policy p;
 	struct err err = {0};
 	(void)state;
-	assert_int_equal(policy_check(FOLDER "good-propose.policy", 0, &a, &p, &err), ERR_POLICY);
-	if (policy_check(FOLDER "good-propose.policy", POLICY_ALLOW_PROPOSE, &a, &p, &err) != 0)
+	if (policy_check(FOLDER "good-propose.policy", &a, &p, &err) != 0)
 		fail_msg("%s", err.text);
 	arena_release(&a);
 }
@@ -406,7 +405,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good), cmocka_unit_test(test_relief), cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_bad), cmocka_unit_test(test_allow_propose), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_bad), cmocka_unit_test(test_propose), cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged), cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_follows), cmocka_unit_test(test_apply), cmocka_unit_test(test_split),
 	};
