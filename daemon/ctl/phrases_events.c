@@ -22,6 +22,11 @@ const struct phrase phrases_events[] = {
 	{ "%llu segments from the outbox, %u of state", "发送变更段 {1} 个，状态段 {2} 个" },
 	{ "register %s: all rows have been looked at", "台账 {1}：已逐行检查完毕" },
 	/* decisions */
+	{ "%llu proposals %s by %s", "{3} {2} {1} 件申报" },
+	{ "%llu proposal %s by %s", "{3} {2} {1} 件申报" },
+	{ "register %s, group %s: unit %012llu accepted what this node proposed", "台账 {1} 字段组 {2}：本节点的申报已由单位 {3} 通过" },
+	{ "register %s, group %s: unit %012llu decided otherwise than what this node proposed",
+	  "台账 {1} 字段组 {2}：单位 {3} 未按本节点的申报决定" },
 	{ "%s in register %s, group %s: record %lld", "台账 {2} 字段组 {3}：{1}，记录 {4}" },
 	{ "%s: register %s, group %s: this node's value was decided against by unit %012llu (rule %d); record %lld",
 	  "台账 {2} 字段组 {3}：本节点的值被单位 {4} 否决（规则 {5}，{1}），记录 {6}" },

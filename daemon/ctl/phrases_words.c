@@ -18,6 +18,7 @@ const struct phrase phrases_words[] = {
 	{ "policy", "策略" },
 	{ "conflict", "冲突" },
 	{ "refuse", "拒绝" },
+	{ "review", "审批" },
 	{ "quarantine", "隔离" },
 	{ "reconcile", "核对" },
 	{ "enrol", "加入" },
@@ -35,6 +36,9 @@ const struct phrase phrases_words[] = {
 	/* kinds of records, and the reason of the rule */
 	{ "superseded", "被取代" },
 	{ "refused", "被拒绝" },
+	{ "rejected", "退回" },
+	{ "accepted", "通过" },
+	{ "vouched", "下级转报" },
 	{ "edited-while-deleted", "删除时另有修改" },
 	{ "edited while deleted", "删除时另有修改" },
 	{ "key-clash", "唯一键冲突" },
@@ -64,6 +68,7 @@ const struct phrase phrases_words[] = {
 	/* states */
 	{ "open", "未结" },
 	{ "closed", "已办结" },
+	{ "replaced", "已重报" },
 	{ "resolved", "已化解" },
 	{ "solved", "已解决" },
 	{ "active", "生效" },

@@ -294,6 +294,7 @@ const char *view_rule(const struct view *v, const char *kind, int rule)
 		{ "superseded", 6, "the value that stood counts more, and this writer had not seen it", "原有的值效力更高，而登记人未见到它" },
 		{ "edited-while-deleted", 2, "whoever deleted the row had not seen this edit", "删除该行的人未见到这次修改" },
 		{ "refused", 1, "the superior did not take it", "上级未予采纳" },
+		{ "rejected", 4, "what was proposed was not accepted", "申报未获通过" },
 		{ "read-only", 0, "this level may not write it; it was put back", "本级无权登记，已恢复原值" },
 	};
 

@@ -270,6 +270,8 @@ static json_t *record_block(struct view *v, const json_t *r)
 
 	put_copy(j, r, "id");
 	put_copy(j, r, "at");
+	if (json_is_string(json_object_get(r, "since")))
+		put_copy(j, r, "since");
 	if (*kind)
 		view_kind(v, j, "kind", kind);
 	put_copy(j, r, "register");
@@ -318,6 +320,8 @@ static json_t *record_block(struct view *v, const json_t *r)
 		}
 	}
 	json_object_set_new(j, "values", values);
+	if (json_array_size(json_object_get(r, "failing")))
+		put_copy(j, r, "failing");
 	if (same.n)
 		view_put(j, "same", &same);
 	return j;

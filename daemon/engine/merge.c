@@ -211,7 +211,14 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 	}
 	if (verdict.why == WHY_FORGED_RULING)
 		event(e, LOG_LEVEL_ERROR, "alarm", m->from->peer, m->from->name, "forged-ruling in register %s", m->reg->name);
-	rc = merging_accept(m, row, verdict.value, &verdict, err);
+	if (child && state)
+		rc = vouched_state(m, row, verdict.value, verdict.name, err);
+	else if (child && verdict.rule == 3)
+		rc = vouched_delta(m, row, verdict.value, err);
+	if (rc == 0 && verdict.why == WHY_KEY_CLASH && verdict.name == VERDICT_REFUSE)
+		rc = vouched_clash(m, row, verdict.value, err);
+	if (rc == 0)
+		rc = merging_accept(m, row, verdict.value, &verdict, err);
 	if (rc != 0)
 		return rc;
 	if (verdict.name == VERDICT_REFUSE || verdict.name == VERDICT_REVIVE)

@@ -287,8 +287,7 @@ static int may(const struct review *v, const struct picked *k, uint64_t row_unit
 		return err_set(err, ERR_REFUSED, "proposal %lld: no level decides group %s of register %s by the policy in force here",
 		               (long long)k->id, group, k->reg->name);
 	return err_set(err, ERR_REFUSED, "proposal %lld: group %s of register %s is decided by %s %012llu (or who acts for it), not at this "
-	               "level / 由%s决定，本级不能审批", (long long)k->id, group, k->reg->name, level_name(unit_level(by.unit)),
-	               (unsigned long long)by.unit, level_name_zh(unit_level(by.unit)));
+	               "level", (long long)k->id, group, k->reg->name, level_name(unit_level(by.unit)), (unsigned long long)by.unit);
 }
 
 /* The proposal in the row as it is held now; NULL where it is no longer what was picked. */
@@ -524,7 +523,7 @@ static int words_read(struct review *v, const char *const *words, uint32_t n, st
 		return err_set(err, ERR_REFUSED, "%u numbers are named, %llu were confirmed; nothing was decided", v->nids,
 		               (unsigned long long)v->count);
 	if (!v->accept && blank(v->reason))
-		return err_set(err, ERR_REFUSED, "a rejection needs a reason, which its author will read: --reason TEXT / 退回须写明原因");
+		return err_set(err, ERR_REFUSED, "a rejection needs a reason, which its author will read: --reason TEXT");
 	if (!v->accept && (strlen(v->reason) > LIMIT_REASON || !utf8_valid(slice_of(v->reason))))
 		return err_set(err, ERR_REFUSED, "the reason is not UTF-8 text of at most %u bytes", LIMIT_REASON);
 	if (v->accept && v->reason != NULL)

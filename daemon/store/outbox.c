@@ -122,6 +122,22 @@ int segment_find_epoch(struct db *db, uint64_t author, uint32_t kind, uint64_t s
 	return found(db, s, ret_id, ret_hash, err);
 }
 
+int segment_of_mark(struct db *db, uint64_t author, struct mark mark, bool *ret, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_SEGMENT_OF_MARK, err);
+	int step;
+
+	if (s == NULL)
+		return db_code(err);
+	bind_u64(s, 1, author);
+	bind_u64(s, 2, mark.epoch);
+	bind_u64(s, 3, mark.tick);
+	step = db_step(db, s, err);
+	*ret = step > 0;
+	sqlite3_reset(s);
+	return step < 0 ? db_code(err) : 0;
+}
+
 int stream_waits(struct db *db, uint64_t author, uint64_t tick, bool *ret, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_SEALED_WAITS, err);

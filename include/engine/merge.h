@@ -50,6 +50,8 @@ struct merging {
 	bool table_stands;               /* own writes of the application: the table says so already */
 	bool walk;                       /* sealing rows that no trigger named */
 	uint64_t decider;                /* of a record that tells of another's decision; UNIT_NONE: this node */
+	struct ident asked;              /* vouched_state's last question and its answer */
+	bool asked_kept;
 	bool open_records;               /* records are open: what comes to stand may end them (engine/closing.c) */
 	bool adopting;                   /* rows that stood before their policy came: the table is written where it lags */
 	bool review;                     /* adopting: what this level might decide becomes a proposal */
@@ -111,6 +113,15 @@ int closing_answer(struct merging *m, struct merging_row *row, const struct valu
 bool closing_same(const struct value *a, const struct value *b);
 /* Why a value was refused, for people, where no rule has a sentence of its own; in the arena of the row. */
 const char *closing_sentence(struct merging *m, const struct merging_row *row, enum why why);
+
+/* ---- engine/vouched.c: issues beside the records */
+/* v came as state from a child: an issue where it comes to stand and its author's signed delta is not kept here. */
+int vouched_state(struct merging *m, const struct merging_row *row, const struct value *v, enum verdict_name verdict,
+                  struct err *err);
+/* v, whose write is held already, came as delta: such an issue ends; one that says another thing is an alarm. */
+int vouched_delta(struct merging *m, struct merging_row *row, const struct value *v, struct err *err);
+/* Two units entered one key; v was refused for it. */
+int vouched_clash(struct merging *m, const struct merging_row *row, const struct value *v, struct err *err);
 
 /* Rows that wait in quarantine are tried again, at most `most`. */
 int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err);  /* 0 also where it still waits */

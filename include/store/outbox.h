@@ -33,6 +33,8 @@ int segment_find(struct db *db, uint64_t author, uint32_t kind, uint64_t stream,
 int segment_find_epoch(struct db *db, uint64_t author, uint32_t kind, uint64_t stream, uint64_t position, uint32_t epoch,
                        int64_t *ret_id, struct digest *ret_hash, struct err *err);
 /* The author's deltas up to position are settled since at_ms. */
+/* A delta of that epoch that seals the mark or a later one is kept: streams have no gaps. */
+int segment_of_mark(struct db *db, uint64_t author, struct mark mark, bool *ret, struct err *err);
 int segment_settled(struct db *db, uint64_t author, uint64_t stream, uint64_t position, int64_t at_ms, struct err *err);
 /* Drops deltas that the outbox names no more: of `own` settled before own_ms, of others kept since before other_ms. */
 int segment_reclaim(struct db *db, uint64_t own, int64_t own_ms, int64_t other_ms, uint32_t most, struct err *err);

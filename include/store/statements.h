@@ -104,6 +104,7 @@
 	X(SEGMENT_BYTES, "SELECT bytes FROM terrace_segment WHERE id = ?1") \
 	X(SEGMENT_FIND, "SELECT id, hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4 ORDER BY id DESC LIMIT 1") \
 	X(SEGMENT_FIND_EPOCH, "SELECT id, hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4 AND epoch = ?5") \
+	X(SEGMENT_OF_MARK, "SELECT 1 FROM terrace_segment WHERE author = ?1 AND kind = 1 AND epoch = ?2 AND tick >= ?3 LIMIT 1") \
 	X(SEGMENT_SETTLED, "UPDATE terrace_segment SET settled = ?4 WHERE author = ?1 AND kind = 1 AND stream = ?2 AND position <= ?3 AND settled = 0") \
 	X(SEGMENT_RECLAIM, "DELETE FROM terrace_segment WHERE id IN (SELECT id FROM terrace_segment WHERE kind = 1 AND (author <> ?1 AND at < ?2 OR author = ?1 AND settled <> 0 AND settled < ?3) AND NOT EXISTS(SELECT 1 FROM terrace_outbox o WHERE o.segment = terrace_segment.id) LIMIT ?4)") \
 	X(OUTBOX_HEAD, "SELECT seq, head FROM terrace_outbox ORDER BY seq DESC LIMIT 1") \

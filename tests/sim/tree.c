@@ -73,7 +73,7 @@ static void told(void *arg, int level, const char *kind, uint64_t peer, const ch
 		fprintf(stderr, "  [%lld %012llu] %s %s %s: %s (peer %012llu)\n", (long long)n->tree->now_ms % 100000000,
 		        (unsigned long long)n->unit, level <= 3 ? "!" : " ", kind, segment != NULL ? segment : "", text,
 		        (unsigned long long)peer);
-	if (strcmp(kind, "alarm") == 0 && strstr(text, "bad-mark") != NULL)
+	if (strcmp(kind, "alarm") == 0 && (strstr(text, "bad-mark") != NULL || strstr(text, "equivocation: unit") != NULL))
 		sim_fail(n->tree, "%012llu: %s", (unsigned long long)n->unit, text);
 }
 
@@ -578,8 +578,8 @@ static void read_rows(sqlite3 *db, uint64_t scope, bool held, struct buf *ret)
 	read_table(db, "SELECT k, '', v FROM a ORDER BY k", UNIT_NONE, ret);
 	if (!held)
 		return;
-	read_table(db, "SELECT k, unit, x, y, s FROM r WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND register = 'r') ORDER BY k", scope, ret);
-	read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND register = 'c') ORDER BY k", scope, ret);
+	read_table(db, "SELECT k, unit, x, y, s FROM r WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'r') ORDER BY k", scope, ret);
+	read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'c') ORDER BY k", scope, ret);
 }
 
 static int number(sqlite3 *db, const char *select)

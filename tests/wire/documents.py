@@ -164,7 +164,7 @@ def optional_text(data):
 def item_record(r, keys):
     need(r.u8() == 1, "format of a record")
     out = {"register": plain_text(r, 1), "group": plain_text(r, 1), "kind": plain_text(r, 1)}
-    need(out["kind"] in ("superseded", "refused", "edited-while-deleted", "key-clash", "read-only"), "kind of a record")
+    need(out["kind"] in ("superseded", "refused", "rejected", "edited-while-deleted", "key-clash", "read-only"), "kind of a record")
     out["key"] = shown(read_cell(r), False)
     need(out["key"] != ["null"], "key of a record")
     out["lost"], out["unit"], out["rule"] = read_ident(r), r.unit(), r.varint(100)
