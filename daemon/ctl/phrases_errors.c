@@ -215,6 +215,11 @@ const struct phrase phrases_errors[] = {
 	{ "not confirmed; nothing was decided", "未确认，未作任何决定" },
 	{ "%s is no register of the policies in force here", "{1} 不是现行策略中的台账" },
 	/* the unit list */
+	{ "line %u of the unit list is not `CODE NAME`", "单位名单第 {1} 行不是 代码 名称" },
+	{ "line %u of the unit list: the name is not UTF-8 text of at most %u bytes", "单位名单第 {1} 行：名称须为 UTF-8 文字，不超过 {2} 字节" },
+	{ "line %u of the unit list: unit %012llu lies outside unit %012llu", "单位名单第 {1} 行：单位 {2} 不属于单位 {3}" },
+	{ "unit %012llu stands twice in the unit list", "单位 {1} 在名单中出现两次" },
+	{ "the unit list is empty", "单位名单为空" },
 	{ "%s; a line is CODE,NAME", "{1}；每行应为 代码,名称" },
 	{ "the name is missing", "缺少名称" },
 	{ "the name is too long", "名称过长" },

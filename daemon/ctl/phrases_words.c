@@ -140,7 +140,7 @@ const struct phrase phrases_words[] = {
 	{ "a policy failed here: terracectl policy list", "本级有策略未能生效：执行 terracectl policy list" },
 	{ "no contact with the superior: terracectl doctor", "与上级没有联系：执行 terracectl doctor" },
 	{ "a superior sent something back: terracectl returns list", "上级有退回：执行 terracectl returns list" },
-	{ "proposals wait for a decision: terracectl proposals list", "有申报件待审：执行 terracectl proposals list" },
+	{ "proposals are open: terracectl proposals list", "有未结申报：执行 terracectl proposals list" },
 	{ "open conflicts: terracectl conflicts list", "有未结冲突：执行 terracectl conflicts list" },
 	{ "open issues: terracectl issues list", "有未结问题：执行 terracectl issues list" },
 	/* why --unit: what keeps it */

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "store/ddl.h"
 #include "store/policybox.h"
 
@@ -177,9 +178,11 @@ static int take_units(struct engine *e, struct slice raw, struct err *err)
 	for (uint64_t i = 0; i < n && rc == 0 && !r.bad; i++) {
 		uint64_t code = read_varint(&r);
 		struct slice name = read_slice(&r);
-		char text[256];
+		char text[LIMIT_NAME + 1];
 
-		snprintf(text, sizeof text, "%.*s", (int)MIN(name.n, sizeof text - 1), (const char *)name.p);
+		if (r.bad || name.n > LIMIT_NAME || !utf8_valid(name) || memchr(name.p, 0, name.n) != NULL)
+			return err_set(err, ERR_FORMAT, "the unit list is malformed at unit %012llu", (unsigned long long)code);
+		snprintf(text, sizeof text, "%.*s", (int)name.n, (const char *)name.p);
 		rc = units_add(e->db, code, text, err);
 	}
 	if (rc == 0 && !reader_done(&r))
@@ -429,35 +432,77 @@ int policy_publish(struct engine *e, struct slice canonical, uint64_t *ret_versi
 	return rc;
 }
 
+/* One line of the list: nothing, or CODE NAME, in the scope of this node or above it. */
+static int unit_line(const struct engine *e, struct slice text, uint32_t line, uint64_t *ret_code, struct slice *ret_name,
+                     struct err *err)
+{
+	*ret_code = UNIT_NONE;
+	if (text.n == 0)
+		return 0;
+	if (text.n < 14 || unit_parse((struct slice){text.p, 12}, ret_code, NULL) != 0 ||
+	    (text.p[12] != ' ' && text.p[12] != ',' && text.p[12] != '\t'))
+		return err_set(err, ERR_FORMAT, "line %u of the unit list is not `CODE NAME`", line);
+	*ret_name = (struct slice){text.p + 13, text.n - 13};
+	if (ret_name->n > LIMIT_NAME || !utf8_valid(*ret_name))
+		return err_set(err, ERR_FORMAT, "line %u of the unit list: the name is not UTF-8 text of at most %u bytes", line, LIMIT_NAME);
+	if (!unit_contains(e->unit, *ret_code) && !unit_contains(*ret_code, e->unit))
+		return err_set(err, ERR_FORMAT, "line %u of the unit list: unit %012llu lies outside unit %012llu", line,
+		               (unsigned long long)*ret_code, (unsigned long long)e->unit);
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* ERR_FORMAT where a unit stands twice; sorts. */
+static int units_once(uint64_t *codes, uint32_t n, struct err *err)
+{
+	qsort(codes, n, sizeof *codes, by_number);
+	for (uint32_t i = 1; i < n; i++)
+		if (codes[i] == codes[i - 1])
+			return err_set(err, ERR_FORMAT, "unit %012llu stands twice in the unit list", (unsigned long long)codes[i]);
+	return 0;
+}
+
 int units_publish(struct engine *e, struct slice lines, uint32_t *ret_count, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
-	_cleanup_(buf_release) struct buf body = {0}, raw = {0};
+	_cleanup_(buf_release) struct buf body = {0}, raw = {0}, codes = {0};
 	const char *p = (const char *)lines.p, *end = p + lines.n;
 	uint32_t n = 0, line = 0;
 	int rc = 0;
 
 	if (e->parent != UNIT_NONE)
 		return err_set(err, ERR_REFUSED, "the unit list is published by the top node only");
-	while (p < end) {
+	while (p < end && rc == 0) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 		struct slice text = {(const uint8_t *)p, (size_t)((stop != NULL ? stop : end) - p)};
+		struct slice name;
 		uint64_t code;
 
-		line++;
 		p = stop != NULL ? stop + 1 : end;
-		if (text.n == 0)
+		rc = unit_line(e, text, ++line, &code, &name, err);
+		if (rc != 0 || code == UNIT_NONE)
 			continue;
-		if (text.n < 14 || unit_parse((struct slice){text.p, 12}, &code, NULL) != 0 || (text.p[12] != ' ' && text.p[12] != ','
-		    && text.p[12] != '\t'))
-			return err_set(err, ERR_FORMAT, "line %u of the unit list is not `CODE NAME`", line);
 		buf_put_varint(&body, code);
-		buf_put_slice(&body, (struct slice){text.p + 13, text.n - 13});
+		buf_put_slice(&body, name);
+		buf_put(&codes, &code, sizeof code);
 		n++;
 	}
+	if (rc == 0 && n == 0)
+		rc = err_set(err, ERR_FORMAT, "the unit list is empty");
 	buf_put_varint(&raw, n);
 	buf_put(&raw, body.p, body.n);
-	rc = engine_begin(e, err);
+	if (rc == 0 && (raw.failed || body.failed || codes.failed))
+		rc = err_set(err, ERR_NOMEM, "the unit list: memory is short");
+	if (rc == 0)
+		rc = units_once((uint64_t *)(void *)codes.p, n, err);
+	if (rc == 0)
+		rc = engine_begin(e, err);
 	guard = e;
 	if (rc == 0)
 		rc = issue(e, SEGMENT_UNITS, buf_slice(&raw), err);

@@ -240,7 +240,7 @@ const char *report_own_next(const struct report *r, const struct link *l, bool h
 	if (counts->returns > 0)
 		return "a superior sent something back: terracectl returns list";
 	if (counts->proposals > 0)
-		return "proposals wait for a decision: terracectl proposals list";
+		return "proposals are open: terracectl proposals list";
 	if (counts->conflicts > 0)
 		return "open conflicts: terracectl conflicts list";
 	return counts->issues > 0 ? "open issues: terracectl issues list" : NULL;

@@ -237,7 +237,23 @@ printf '532999101000,青石镇\n532999101201,南村\n' >"$dir/units.csv"
 gives 0 "" units import "$dir/units.csv"
 json units list -- '[u["unit"] for u in j] == ["532999101000", "532999101201"] or len(j) == 3'
 printf '53299910100x,青石镇\n' >"$dir/bad.csv"
-gives 5 "" units import "$dir/bad.csv"
+gives 5 ":1: .*CODE,NAME" units import "$dir/bad.csv"
+printf '代码,名称\r\n\r\n532999101000,"青石镇 ""新区"""\r\n532999101201,\r\n' >"$dir/bad.csv"
+gives 5 ":4: the name is missing" units import "$dir/bad.csv"
+printf '532999101000,青石镇\n532999101201,南村\n532999101000,青石镇\n' >"$dir/bad.csv"
+gives 5 "532999101000 stands twice" units import "$dir/bad.csv"
+printf '532999101000,青石镇\n533100000000,别县\n' >"$dir/bad.csv"
+gives 5 "line 2 .*outside" units import "$dir/bad.csv"
+printf '\n' >"$dir/bad.csv"
+gives 5 "empty" units import "$dir/bad.csv"
+printf '532999101000,青石镇\n532999101201,南村\n' | iconv -t GB18030 >"$dir/gb.csv"
+gives 5 ":1: not UTF-8.*--encoding gb18030" units import "$dir/gb.csv"
+gives 2 "utf-8 or gb18030" units import "$dir/gb.csv" --encoding big5
+gives 0 "" units import "$dir/gb.csv" --encoding gb18030
+json units list -- '[u["name"] for u in j if u["unit"] == "532999101201"] == ["南村"]'
+printf '532999101000,青石镇\n532999101201,"南村,一组"\n' >"$dir/units.csv"
+gives 0 "" units import "$dir/units.csv"
+json units list -- '[u["name"] for u in j if u["unit"] == "532999101201"] == ["南村,一组"]'
 gives 0 "^terrace:1:" invite 532999101000 --name 青石镇
 json invite 532999102000 --name 白水镇 --hours 1 -- 'j["line"].startswith("terrace:1:") and j["unit"] == "532999102000" and j["actor"]'
 gives 2 "digits" invite 53299910100x
@@ -283,7 +299,7 @@ trigger=$(sql "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_nam
 sql "DROP TRIGGER $trigger; UPDATE household SET phone='1' WHERE code='532999101201000001'"
 expect "a program gets past the trigger" $?
 until_true 10 sh -c "'$BUILD/terracectl' --home '$home' returns; [ \$? -eq 1 ]"
-json returns list -- 'j[0]["register"] == "household" and j[0]["group"] == "family" and j[0]["key"] == "532999101201000001" and set(j[0]["by"]) >= {"unit", "level"}'
+json returns list -- 'j[0]["register"] == "household" and j[0]["group"] == "family" and j[0]["key"] == "532999101201000001" and set(j[0]["by"]) == {"unit", "level", "name"}'
 id=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[0]["id"])' "$dir/out")
 json returns show "$id" -- '"1" in json.dumps(j["lost"]) and j["kind"] == "read-only" and j["why"]'
 json why household 532999101201000001 --group family -- 'j["records"]'
