@@ -96,6 +96,9 @@ static void test_clash(void **state)
 	contact(&second, &town);
 	write_at(&village, "INSERT INTO aid(id, unit_code, amount) VALUES('k1', '620702100001', 1)");
 	contact(&village, &town);
+	write_at(&second, "INSERT INTO aid(id, unit_code) VALUES('k2', '620702100002')");
+	for (int i = 0; i < 60; i++)             /* its counter runs ahead: the order alone would let it win */
+		write_at(&second, "UPDATE aid SET amount = coalesce(amount, 0) + 1 WHERE id = 'k2'");
 	write_at(&second, "INSERT INTO aid(id, unit_code, amount) VALUES('k1', '620702100002', 9)");
 	for (int i = 0; i < 3; i++) {
 		contact(&second, &town);
