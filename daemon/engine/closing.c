@@ -2,6 +2,8 @@
  * each verdict). */
 #include "engine/merge.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/text.h"
 
@@ -24,8 +26,10 @@ bool closing_same(const struct value *a, const struct value *b)
 }
 
 struct closing {
-	struct merging *m;
-	const struct value *v, *held;    /* what came to stand; the decision held, or NULL */
+	const struct reg *reg;
+	struct arena *arena;
+	uint32_t group;
+	const struct value *v, *held;    /* what came to stand, the decision held; either may be NULL */
 };
 
 static bool later(struct ident a, struct ident b)
@@ -36,21 +40,23 @@ static bool later(struct ident a, struct ident b)
 static const char *ends(void *arg, struct ident lost, struct slice lost_value)
 {
 	const struct closing *c = arg;
-	struct value value = {.group = c->v->group};
+	struct value value = {.group = c->group};
 
 	if (c->held != NULL && ident_equal(version_ident(c->held->v), lost))
 		return "resolved";
-	if (c->held != NULL && lost_value.n > 0 && value_load(lost_value, c->m->reg, &c->m->row, &value, NULL) == 0 &&
+	if (c->held != NULL && lost_value.n > 0 && value_load(lost_value, c->reg, c->arena, &value, NULL) == 0 &&
 	    closing_same(&value, c->held))
 		return "resolved";
 	/* Its author has written since, or his later proposal was decided. */
+	if (c->v == NULL)
+		return NULL;
 	return later(version_ident(c->v->v), lost) || (c->v->v->kind == DECISION && later(c->v->v->base, lost)) ? "replaced" : NULL;
 }
 
 static int group_ends(struct merging *m, struct merging_row *row, const struct value *v, const struct value *held,
                       struct err *err)
 {
-	struct closing c = {m, v, held};
+	struct closing c = {m->reg, &m->row, v->group, v, held};
 
 	return record_settle(m->e->db, m->reg->name, row->held.key_cell,
 	                     v->group == GROUP_ROW ? "row" : m->reg->groups[v->group]->name, ends, &c, err);
@@ -72,6 +78,37 @@ int closing_value(struct merging *m, struct merging_row *row, const struct value
 		if (l->groups[i].decision != NULL && m->reg->groups[i] != NULL)
 			rc = group_ends(m, row, l->groups[i].decision, l->groups[i].decision, err);
 	return rc;
+}
+
+int closing_arrived(struct engine *e, const struct record *r, struct err *err)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct reg *reg = catalog_register(e->catalog, slice_of(r->reg));
+	const struct group *g = reg != NULL ? reg_group(reg, slice_of(r->group)) : NULL;
+	bool of_row = strcmp(r->group, "row") == 0;
+	const struct group_state *state;
+	struct closing c = {reg, &a, g != NULL ? g->number : GROUP_ROW, NULL, NULL};
+	struct held h;
+	struct key key;
+	int rc;
+
+	if (reg == NULL || (g == NULL && !of_row))
+		return 0;
+	rc = key_from_column(r->key, reg->nkey, &a, &key, err);
+	if (rc == 0)
+		rc = state_load(e->state, reg, key, &a, &h, err);
+	if (rc != 0 || !h.exists || !(h.flags & STATE_ALIVE) || !unit_contains(e->unit, h.unit))
+		return rc;
+	rc = held_cells(e->table, &h, &a, err);
+	state = row_group(h.row, c.group, h.row->row.decision->life);
+	if (rc != 0 || state == NULL || state->decision == NULL)
+		return rc;
+	c.held = state->decision;
+	if (ident_equal(version_ident(state->decision->v), r->lost))
+		return 0;                        /* what decided against it is still on its way */
+	/* A return is read even where its author has written again by now; a conflict is past then. */
+	c.v = strcmp(r->kind, "superseded") == 0 ? state->decision : NULL;
+	return record_settle(e->db, reg->name, r->key, r->group, ends, &c, err);
 }
 
 int closing_answer(struct merging *m, struct merging_row *row, const struct value *v, const struct value *before, bool came,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/merge.h"
 #include "store/terms.h"
 
 #define DOMAIN_SETTLED "terrace settled 1"
@@ -363,7 +364,8 @@ static int take_record(struct engine *e, uint64_t from, struct slice body, struc
 		      "refuse" : "conflict", from, NULL,
 		      "%s: register %s, group %s: this node's value was decided against by unit %012llu (rule %d); record %lld", r.kind,
 		      r.reg, r.group, (unsigned long long)r.decider, r.rule, (long long)id);
-	return item_down(e, r.lost.unit, ITEM_RECORD, id, err);
+	rc = closing_arrived(e, &r, err);
+	return rc == 0 ? item_down(e, r.lost.unit, ITEM_RECORD, id, err) : rc;
 }
 
 /* One that is not in order is an alarm and stops nothing else. */

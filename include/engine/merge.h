@@ -105,6 +105,8 @@ const struct cell *merging_defaults(struct merging *m, uint32_t group, uint32_t 
 /* v has come to stand in the row: records of the same group end as `resolved` where the decision held carries the loser's
  * value, as `replaced` where v is a later value of the loser's author, or decides on one. */
 int closing_value(struct merging *m, struct merging_row *row, const struct value *v, struct err *err);
+/* A record has come from above, perhaps behind what ends it. */
+int closing_arrived(struct engine *e, const struct record *r, struct err *err);
 /* v decides on this node's own proposal: an event says so; where a subordinate rejects it, its return is made here (records
  * travel downwards only).  before: the decision that v took the place of. */
 int closing_answer(struct merging *m, struct merging_row *row, const struct value *v, const struct value *before, bool came,

@@ -73,6 +73,24 @@ static void test_value_of_the_loser(void **state)
 	at_all("v1", "resolved", 1);
 }
 
+/* Record and what ends it come down together. */
+static void test_in_one_feed(void **state)
+{
+	(void)state;
+	write_at(&village, "INSERT INTO aid(id, unit_code, amount) VALUES('f1', '620702100001', 1)");
+	everybody();
+	write_at(&county, "UPDATE aid SET amount = 100 WHERE id = 'f1'");
+	write_at(&village, "UPDATE aid SET amount = 2 WHERE id = 'f1'");
+	push(&village, &town, 0);
+	push(&town, &county, 0);
+	assert_int_equal(ended(&county, "f1", "open"), 1);
+	write_at(&county, "UPDATE aid SET amount = 2 WHERE id = 'f1'");
+	everybody();
+	everybody();
+	assert_int_equal(AMOUNT(&village, "f1"), 2);
+	at_all("f1", "resolved", 1);
+}
+
 static void test_closed_by_a_person(void **state)
 {
 	_cleanup_(json_release) json_t *answer = NULL;
@@ -152,7 +170,8 @@ static void test_vouched(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_later_value), cmocka_unit_test(test_value_of_the_loser), cmocka_unit_test(test_closed_by_a_person),
+		cmocka_unit_test(test_later_value), cmocka_unit_test(test_value_of_the_loser), cmocka_unit_test(test_in_one_feed),
+		cmocka_unit_test(test_closed_by_a_person),
 		cmocka_unit_test(test_clash), cmocka_unit_test(test_vouched),
 	};
 
