@@ -207,6 +207,7 @@ static int adopt_here(struct merging *m, struct merging_row *row, const struct c
 			rc = seal_insert(m, row, look, cells, err);
 		if (rc != 0 || row->nown == 0)   /* a bad unit, or not this level's to create: an issue, and it stays */
 			return rc;
+		m->table_stands = !(row->held.flags & STATE_QUARANTINE);         /* the row is there, as it was sealed */
 		return back_end(m, row, look, err);
 	}
 	return merging_end_row(m, row, err);

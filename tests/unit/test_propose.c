@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/install.h"
+#include "engine/self.h"
 
 #define UP(level) (1u << (level))
 #define U_VILLAGE_3 UINT64_C(620702100003)
@@ -302,6 +303,22 @@ static void move_suggested(void **state)
 
 /* ---- unmanned units */
 
+static void revoked(struct node *by, uint64_t unit)
+{
+	struct arena a = { 0 };
+	struct peer peer;
+	bool found;
+
+	OK(engine_begin(by->engine, e));
+	OK(peer_get(by->engine->db, unit, &a, &peer, &found, e));
+	assert_true(found);
+	peer.revoked = true;
+	OK(peer_put(by->engine->db, &peer, clock_ms, e));
+	OK(engine_reload_children(by->engine, e));
+	OK(engine_commit(by->engine, e));
+	arena_release(&a);
+}
+
 static void township_acts(void **state)
 {
 	struct node third = { 0 };
@@ -342,6 +359,12 @@ static void township_acts(void **state)
 	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_proposals WHERE key = 'c' AND proposed LIKE '%51%'"), 1);
 	close_node(&third);
 	identity_release(&third.id);
+	/* Its machine is gone for good: from then on the township acts again. */
+	revoked(&town, U_VILLAGE_3);
+	write_by(&town, "UPDATE house SET phone = '9' WHERE id = 'c'");
+	assert_int_equal(ask(&town, "SELECT phone FROM house WHERE id = 'c'"), 9);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_record"), 0);
+	equal();
 }
 
 /* A suggestion of the township, for a village without a node, is there when the village gets one. */
