@@ -282,6 +282,39 @@ static int parameter_sound(const struct policy *p, uint32_t at, struct err *err)
 	return 0;
 }
 
+/* A row follows the row that it refers to: by its one key column, to every level that one comes to, by the hand of
+ * whoever may move that one. */
+static int via_sound(const struct policy *p, const struct policy_register *r, struct err *err)
+{
+	const struct policy_register *parent = policy_register(p, r->unit_register), *up = parent;
+	bool named = among(r->unit_column, r->key, r->nkey);
+
+	if (parent == NULL)
+		return err_set(err, ERR_POLICY, "there is no register %s", r->unit_register);
+	for (uint32_t depth = 0; up != NULL && up->unit_source == UNIT_VIA; depth++) {
+		if (up == r || depth > p->nregisters)
+			return err_set(err, ERR_POLICY, "register %s takes its unit from this one in turn", parent->name);
+		up = policy_register(p, up->unit_register);
+	}
+	for (uint32_t g = 0; g < r->ngroups; g++)
+		named = named || among(r->unit_column, r->groups[g].columns, r->groups[g].ncolumns);
+	if (!named)
+		return err_set(err, ERR_POLICY, "column %s stands in no group and is no key column, so it would not travel",
+			       r->unit_column);
+	if (parent->unit_source == UNIT_ALL)
+		return err_set(err, ERR_POLICY, "rows of register %s are everybody's and have no unit", parent->name);
+	if (parent->nkey != 1)
+		return err_set(err, ERR_POLICY, "register %s has a key of %u columns; one column cannot refer to it",
+			       parent->name, parent->nkey);
+	if (r->ceiling < parent->ceiling || r->floor > parent->floor)
+		return err_set(err, ERR_POLICY, "it comes to levels that register %s does not come to; give it the same ceiling "
+			       "and floor", parent->name);
+	if ((parent->create & ~r->create) != 0)
+		return err_set(err, ERR_POLICY, "a level that may move rows of register %s may not move these with them; give it "
+			       "create", parent->name);
+	return 0;
+}
+
 int policy_sound(const struct policy *p, struct policy_where *ret_where, struct err *err)
 {
 	int code;
@@ -307,9 +340,8 @@ int policy_sound(const struct policy *p, struct policy_where *ret_where, struct 
 			return err_set(err, ERR_POLICY, "register %s is there twice", r->name);
 		if (register_sound(r, ret_where, err) != 0)
 			return err_prefix(err, "register %s: ", r->name);
-		if (r->unit_source == UNIT_VIA && policy_register(p, r->unit_register) == NULL)
-			return err_set(err, ERR_POLICY, "register %s: unit via: there is no register %s",
-				       r->name, r->unit_register);
+		if (r->unit_source == UNIT_VIA && via_sound(p, r, err) != 0)
+			return err_prefix(err, "register %s: unit via: ", r->name);
 	}
 	for (uint32_t i = 0; i < p->nparameters; i++) {
 		*ret_where = (struct policy_where){ .kind = "parameter", .name = p->parameters[i].name };

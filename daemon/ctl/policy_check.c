@@ -22,29 +22,24 @@ int policy_blame(const struct policy *p, const char *path, const struct policy_w
 	return err_prefix(err, "%s:%u: ", path, line);
 }
 
-/* When a row of the table speaks: always, or by the value that was read. */
-enum when { ALWAYS, WHEN_VIA };
-
 /* What is read and signed but not enforced yet.  An issue that adds one takes its row away. */
 static const struct unsupported {
 	const char *path, *what;
-	enum when when;
 } table[] = {
-	{ "policy/expires", "expires", ALWAYS },
-	{ "policy/report", "report", ALWAYS },
-	{ "policy/calendar", "calendar", ALWAYS },
-	{ "policy/codes/columns", "columns of a code list", ALWAYS },
-	{ "policy/delegate", "delegate", ALWAYS },
-	{ "policy/revoke", "revoke", ALWAYS },
-	{ "policy/register/unit", "unit = via", WHEN_VIA },
-	{ "policy/register/identity", "identity", ALWAYS },
-	{ "policy/register/publish", "publish", ALWAYS },
-	{ "policy/register/retention", "retention", ALWAYS },
-	{ "policy/register/deadline", "deadline", ALWAYS },
-	{ "policy/register/group/on_conflict", "on_conflict", ALWAYS },
+	{ "policy/expires", "expires" },
+	{ "policy/report", "report" },
+	{ "policy/calendar", "calendar" },
+	{ "policy/codes/columns", "columns of a code list" },
+	{ "policy/delegate", "delegate" },
+	{ "policy/revoke", "revoke" },
+	{ "policy/register/identity", "identity" },
+	{ "policy/register/publish", "publish" },
+	{ "policy/register/retention", "retention" },
+	{ "policy/register/deadline", "deadline" },
+	{ "policy/register/group/on_conflict", "on_conflict" },
 };
 
-static const struct unsupported *unsupported(const struct policy *p, const struct policy_node *n)
+static const struct unsupported *unsupported(const struct policy_node *n)
 {
 	char path[120];
 	policy_text_path(n, path, sizeof(path));
@@ -52,10 +47,7 @@ static const struct unsupported *unsupported(const struct policy *p, const struc
 		const struct unsupported *u = &table[i];
 		if (strcmp(u->path, path) != 0)
 			continue;
-		const struct policy_register *r =
-			u->when != ALWAYS ? policy_register(p, n->parent->title) : NULL;
-		if (u->when == ALWAYS || (r != NULL && r->unit_source == UNIT_VIA))
-			return u;
+		return u;
 	}
 	return NULL;
 }
@@ -67,7 +59,7 @@ int policy_unsupported(const struct policy *p, const char *path, struct err *err
 	int code = policy_text_scan(path, p->text, &a, &root, NULL, err);
 	const struct policy_node *n = code == 0 ? root->first : NULL;
 	while (n != NULL) {
-		const struct unsupported *u = unsupported(p, n);
+		const struct unsupported *u = unsupported(n);
 		if (u != NULL)
 			return err_set(err, ERR_POLICY,
 				       "%s:%u: %s is not enforced by this version of terraced; take it out, "

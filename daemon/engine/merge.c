@@ -375,6 +375,8 @@ static int merge_change(struct merging *m, const struct payload *p, const struct
 	if (rc == 0 && m->from->state && m->from->below)
 		less_is_answered(m, &row, p, c);
 	if (rc == 0)
+		rc = via_row(m, &row, err);
+	if (rc == 0)
 		rc = merging_end_row(m, &row, err);
 	count(m->counts, worst);
 	return rc;
@@ -387,7 +389,7 @@ static int find_breaking(struct merging *m, struct touched **waiting, struct are
 	*ret_found = false;
 	for (const struct touched *t = m->touched; t != NULL; t = t->next) {
 		struct touched *w;
-		bool known = false;
+		bool known = false, done = false;
 		struct err say;
 		int rc = table_keys(m->e->table, t->reg, t->key, t->deleted, &say);
 
@@ -398,6 +400,11 @@ static int find_breaking(struct merging *m, struct touched **waiting, struct are
 				*err = say;
 			return rc;
 		}
+		rc = t->left ? merging_strand(m, t->reg, t->key, &done, err) : 0;
+		if (rc != 0)
+			return rc;
+		if (done)
+			continue;
 		for (w = *waiting; w != NULL && !known; w = w->next)
 			known = w->reg == t->reg && key_equal(w->key, t->key);
 		if (known)
@@ -405,7 +412,7 @@ static int find_breaking(struct merging *m, struct touched **waiting, struct are
 		w = arena_alloc(keep, sizeof *w);
 		if (w == NULL)
 			return err_set(err, ERR_NOMEM, "register %s: memory is short", t->reg->name);
-		*w = (struct touched){*waiting, t->reg, key_copy(keep, t->key), t->deleted};
+		*w = (struct touched){*waiting, t->reg, key_copy(keep, t->key), t->deleted, t->left};
 		*waiting = w;
 		*ret_found = true;
 	}
@@ -424,7 +431,8 @@ static int one_pass(struct merging *m, const struct payload *p, struct err *err)
 		if (rc == 0 && (i & 63) == 0 && atomic_load(&m->e->stopping))
 			rc = err_set(err, ERR_STOPPING, "stopping");
 	}
-	return rc;
+	/* What a seal moves together comes together: the rows that follow may stand in its last segment. */
+	return rc == 0 && m->from->header->final ? via_settle(m, err) : rc;
 }
 
 /* Only a foreign key makes a pass be taken back and begun again; then what it did has to be set apart. */

@@ -477,7 +477,8 @@ static int touch(struct merging *m, struct merging_row *row, bool deleted, struc
 	t = arena_alloc(&m->pass, sizeof *t);
 	if (t == NULL)
 		return memory(m, err);
-	*t = (struct touched){m->touched, m->reg, key_copy(&m->pass, row->held.key), deleted};
+	*t = (struct touched){m->touched, m->reg, key_copy(&m->pass, row->held.key), deleted,
+	                      deleted && row->held.row->row.decision->alive};
 	m->touched = t;
 	return 0;
 }
@@ -559,6 +560,8 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 		e->activity++;
 		if (rc == 0)
 			rc = judge_warn(m, row, stands, err);
+		if (rc == 0)
+			rc = via_note(m, row, err);
 		/* Out of scope: its values go once all is told above. */
 		if (rc == 0 && row->held.flags & STATE_ASIDE && !unit_contains(e->unit, d->row_unit))
 			rc = marker_add(e->db, m->reg, row->held.key_cell, now_ms(e), err);

@@ -154,6 +154,8 @@ static int seal_slice(struct engine *e, uint32_t most, bool *ret_more, struct er
 	m.table_stands = true;
 	rc = seal_entries(&m, entries, n, &end, err);
 	if (rc == 0)
+		rc = via_settle(&m, err);
+	if (rc == 0)
 		rc = merging_end(&m, err);
 	merging_release(&m);
 	if (rc == 0 && end.backs && !end.more)
@@ -164,17 +166,19 @@ static int seal_slice(struct engine *e, uint32_t most, bool *ret_more, struct er
 int seal_log(struct engine *e, bool *ret_more, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
+	/* Rows that follow a row are written in its slice. */
+	uint32_t most = e->catalog->follows ? SEAL_ENTRIES / 6 : SEAL_ENTRIES;
 	int rc;
 
 	*ret_more = false;
 	if (!log_pending(e->db))
 		return 0;
 	if (e->db->in_transaction)
-		return seal_slice(e, SEAL_ENTRIES, ret_more, err);
+		return seal_slice(e, most, ret_more, err);
 	rc = engine_begin(e, err);
 	guard = e;
 	if (rc == 0)
-		rc = seal_slice(e, SEAL_ENTRIES, ret_more, err);
+		rc = seal_slice(e, most, ret_more, err);
 	return rc == 0 ? engine_commit(e, err) : rc;
 }
 
@@ -238,6 +242,8 @@ int seal_walk(struct engine *e, struct reg *r, const struct cell *after, bool st
 	m.walk = true;
 	m.late = late ? CHANGE_LATE : 0;
 	rc = seal_keys(&m, r, keys, *ret_n, state_rows, err);
+	if (rc == 0)
+		rc = via_settle(&m, err);
 	if (rc == 0)
 		rc = merging_end(&m, err);
 	merging_release(&m);

@@ -75,10 +75,12 @@ static int unit_cell(struct merging *m, uint64_t unit, struct cell *ret, struct 
 
 int back_unit(struct merging *m, struct merging_row *row, struct look *look, struct err *err)
 {
-	size_t at = (size_t)(m->reg->unit - m->reg->columns);
-	int rc = look->has_old[at] ? 0 : unit_cell(m, row->held.row->row.decision->row_unit, &look->old[at], err);
+	/* via: the column that refers to the row stands in a group and goes back with it. */
+	size_t at = m->reg->unit != NULL ? (size_t)(m->reg->unit - m->reg->columns) : 0;
+	int rc = m->reg->unit == NULL || look->has_old[at] ? 0 : unit_cell(m, row->held.row->row.decision->row_unit, &look->old[at], err);
 
-	look->has_old[at] = look->back[at] = look->goes_back = true;
+	if (m->reg->unit != NULL)
+		look->has_old[at] = look->back[at] = look->goes_back = true;
 	return rc;
 }
 

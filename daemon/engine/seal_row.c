@@ -356,7 +356,8 @@ static bool wants_seal(struct merging *m, struct merging_row *row, uint32_t g, c
 int seal_update(struct merging *m, struct merging_row *row, struct look *look, const struct cell *cells, struct err *err)
 {
 	const struct reg *r = m->reg;
-	bool moved = r->unit != NULL && (look->whole || look->columns[r->unit - r->columns]), same;
+	const struct column *names = r->unit != NULL ? r->unit : r->via;         /* the unit, or the row that says it */
+	bool moved = names != NULL && (look->whole || look->columns[names - r->columns]), same;
 	uint64_t wanted = 0, unit = UNIT_NONE;
 	const char *say;
 	int rc = 0;

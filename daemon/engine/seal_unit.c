@@ -40,11 +40,27 @@ static uint64_t code_of(struct cell c, const char **ret_say)
 	return *ret_say == NULL ? unit : UNIT_NONE;
 }
 
+/* Of the row that it refers to. */
+static uint64_t parents_unit(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct cell c = cells[r->via - r->columns];
+	uint64_t unit = UNIT_NONE;
+
+	if (via_unit(e, r, c, &a, &unit, NULL) != 0 || unit == UNIT_NONE)
+		*ret_say = c.type == CELL_NULL ?
+		           "the row refers to no row that says its unit: enter it, then the row travels / 未填写所属的上级记录，无法确定单位，请填写" :
+		           "the row that says its unit is not known here: enter it, then the row travels / 所属的上级记录在本级不存在，请先登记";
+	return unit;
+}
+
 uint64_t seal_unit(struct engine *e, const struct reg *r, const struct cell *cells, const char **ret_say)
 {
 	uint64_t unit;
 
 	*ret_say = NULL;
+	if (r->via != NULL)
+		return parents_unit(e, r, cells, ret_say);
 	if (r->unit == NULL)
 		return e->unit;                  /* origin, all */
 	unit = code_of(cells[r->unit - r->columns], ret_say);
@@ -103,6 +119,24 @@ static int move_to(struct merging *m, struct merging_row *row, struct look *look
 	return rc == 0 && (say != NULL || kind == PROPOSAL) ? back_unit(m, row, look, err) : rc;
 }
 
+/* The row refers to another row, or that one moved: it follows. */
+static int move_via(struct merging *m, struct merging_row *row, struct look *look, const struct cell *cells, struct err *err)
+{
+	const struct value *h = row->held.row->row.decision;
+	const char *say;
+	uint64_t unit = seal_unit(m->e, m->reg, cells, &say);
+	bool acting;
+
+	if (unit == h->row_unit)
+		return issue_solved(m->e->db, "bad-unit", m->reg->name, row->held.key_cell, err);
+	if (unit == UNIT_NONE)
+		return seal_bad_unit(m, row, say, err);
+	if (own_mode(m->e, m->reg, h->row_unit, GROUP_ROW, RIGHT_CREATE, &acting) != MODE_OWN)
+		return seal_bad_unit(m, row, "the row refers to a row of another unit, and this level may not move it there: have a superior "
+		                     "do it / 所属的上级记录属于其他单位，本级无权迁移，请由上级办理", err);
+	return move_to(m, row, look, unit, DECISION, acting, NULL, NULL, err);
+}
+
 int seal_move(struct merging *m, struct merging_row *row, struct look *look, const struct cell *cells, struct err *err)
 {
 	const struct value *h = row->held.row->row.decision;
@@ -113,6 +147,8 @@ int seal_move(struct merging *m, struct merging_row *row, struct look *look, con
 	bool acting;
 	int rc;
 
+	if (m->reg->via != NULL)
+		return move_via(m, row, look, cells, err);
 	if (unit == h->row_unit)
 		return issue_solved(e->db, "bad-unit", m->reg->name, row->held.key_cell, err);
 	if (unit == UNIT_NONE && leaves_ceiling(m, h->row_unit, cells, &to))

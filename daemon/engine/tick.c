@@ -9,6 +9,7 @@
 #define LOOK_AGAIN_MS 1000
 #define HASH_ROWS 2000u
 #define RETRY_MS 5000
+#define VIA_MS 3000
 #define ERASE_MS 1000
 #define CHECKPOINT_MS 3000
 #define BROADCAST_MS 1000
@@ -211,6 +212,33 @@ static int64_t erase(struct engine *e)
 	return more ? 0 : ERASE_MS;
 }
 
+/* Rows that have to follow the row they refer to, where the last segment of a seal did not come. */
+static int64_t via(struct engine *e)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	int64_t now = steady_ms(e);
+	struct err err = {0};
+	int rc;
+
+	if (!e->catalog->follows)
+		return INT64_MAX;
+	if (now < e->next_via_ms)
+		return e->next_via_ms - now;
+	e->next_via_ms = now + VIA_MS;
+	if (!via_any(e->db))
+		return VIA_MS;
+	rc = engine_begin(e, &err);
+	guard = e;
+	if (rc == 0)
+		rc = seal_empty(e, &err);
+	if (rc == 0)
+		rc = via_tick(e, &err);
+	if (rc == 0)
+		rc = engine_commit(e, &err);
+	report(e, "alarm", rc, &err);
+	return VIA_MS;
+}
+
 static int64_t checkpoint(struct engine *e)
 {
 	int64_t now = steady_ms(e);
@@ -290,6 +318,7 @@ int64_t engine_tick(struct engine *e, bool hint)
 	report(e, "seal", rc, &err);
 	wait = more ? 0 : MIN(wait, hash(e));
 	wait = MIN(wait, retry(e));
+	wait = MIN(wait, via(e));
 	wait = MIN(wait, erase(e));
 	wait = MIN(wait, broadcasts(e));
 	wait = MIN(wait, checkpoint(e));

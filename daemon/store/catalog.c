@@ -512,6 +512,32 @@ static int order(struct loading *l)
 	return 0;
 }
 
+/* Registers whose rows take their unit from the row they refer to. */
+static int follow(struct loading *l)
+{
+	struct catalog *c = l->c;
+
+	for (uint32_t i = 0; i < c->nregs; i++) {
+		struct reg *r = c->regs[i], *parent;
+
+		if (r->policy->unit_source != UNIT_VIA)
+			continue;
+		parent = catalog_register(c, slice_of(r->policy->unit_register));
+		if (parent == NULL)
+			continue;
+		if (parent->dependents == NULL)
+			parent->dependents = arena_array(l->a, c->nregs, sizeof(struct reg *));
+		if (parent->dependents == NULL)
+			return memory(l);
+		r->via = column_named(r->columns, r->ncolumns, r->policy->unit_column);
+		r->parent = parent;
+		if (r->via != NULL)
+			parent->dependents[parent->ndependents++] = r;
+		c->follows = true;
+	}
+	return 0;
+}
+
 /* ---- the whole */
 
 static int policies_read(struct loading *l)
@@ -611,6 +637,8 @@ int catalog_load(struct db *db, struct catalog **ret, struct err *err)
 		rc = registers_load(&l);
 	if (rc == 0)
 		rc = order(&l);
+	if (rc == 0)
+		rc = follow(&l);
 	if (l.began) {
 		if (rc == 0)
 			rc = db_commit(db, l.err);

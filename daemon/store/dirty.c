@@ -345,3 +345,52 @@ int marker_drop(struct db *db, uint32_t reg, struct cell key, struct err *err)
 	bind_cell(s, 2, key);
 	return db_run(db, s, err);
 }
+
+/* ---- rows that others take their unit from */
+
+int via_put(struct db *db, const struct reg *r, struct cell key, bool move, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_VIA_PUT, err);
+
+	bind_u64(s, 1, r->number);
+	bind_cell(s, 2, key);
+	bind_u64(s, 3, move);
+	return db_run(db, s, err);
+}
+
+int via_next(struct db *db, uint32_t most, struct arena *a, struct via_row **ret, uint32_t *ret_n, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_VIA_NEXT, err);
+	int rc = 0;
+
+	*ret_n = 0;
+	*ret = arena_array(a, most, sizeof **ret);
+	bind_u64(s, 1, most);
+	while (*ret != NULL && (rc = db_step(db, s, err)) > 0)
+		(*ret)[(*ret_n)++] = (struct via_row){ (uint32_t)read_unsigned(s, 0), cell_copy(a, read_cell(s, 1)),
+			                               sqlite3_column_int(s, 2) != 0 };
+	sqlite3_reset(s);
+	if (a->failed)
+		return err_set(err, ERR_NOMEM, "rows that follow: memory is short");
+	return rc < 0 ? db_code(err) : 0;
+}
+
+bool via_any(struct db *db)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_VIA_NEXT, NULL);
+	bool any;
+
+	bind_u64(s, 1, 1);
+	any = db_step(db, s, NULL) > 0;
+	sqlite3_reset(s);
+	return any;
+}
+
+int via_drop(struct db *db, const struct via_row *v, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_VIA_DROP, err);
+
+	bind_u64(s, 1, v->reg);
+	bind_cell(s, 2, v->key);
+	return db_run(db, s, err);
+}

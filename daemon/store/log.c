@@ -131,6 +131,15 @@ int log_back_clear(struct db *db, struct err *err)
 	return s != NULL ? db_run(db, s, err) : err != NULL ? err->code : ERR_DB;
 }
 
+int log_look(struct db *db, const struct reg *r, struct cell key, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_LOG_LOOK, err);
+
+	bind_u64(s, 1, (uint64_t)r->number << 16 | LOG_ROW);
+	bind_cell(s, 2, key);
+	return db_run(db, s, err);
+}
+
 int log_reclaim(struct db *db, int64_t upto, struct err *err)
 {
 	static const enum statement_id steps[] = { SQL_LOG_DROP, SQL_LOG_EMPTY, SQL_DISPLACED_CLEAR };

@@ -425,6 +425,18 @@ int issue_is_open(struct db *db, const char *kind, const char *reg, struct cell 
 	return rc < 0 ? db_code(err) : 0;
 }
 
+bool issue_any(struct db *db, const char *kind, const char *reg)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_ISSUE_ANY, NULL);
+	bool any;
+
+	bind_text(s, 1, kind);
+	bind_text(s, 2, reg);
+	any = db_step(db, s, NULL) > 0;
+	sqlite3_reset(s);
+	return any;
+}
+
 int issue_solved(struct db *db, const char *kind, const char *reg, struct cell key, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_ISSUE_SOLVED, err);

@@ -16,6 +16,7 @@ struct key_check {                       /* one foreign key: a query that finds 
 	struct key_check *next;
 	bool as_parent;                  /* checked when the register's row is deleted */
 	char *text;                      /* for people: "person.household -> household" */
+	const struct foreign_key *key;
 	sqlite3_stmt *statement;
 };
 
@@ -680,6 +681,7 @@ static int add_check(struct table *t, struct reg_table *rt, const struct foreign
 		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
 	}
 	c->as_parent = as_parent;
+	c->key = k;
 	c->next = rt->checks;
 	rt->checks = c;
 	return db_prepare(t->db, buf_text(&sql), &c->statement, err);
@@ -724,6 +726,73 @@ int table_keys(struct table *t, const struct reg *r, struct key key, bool delete
 	return 0;
 }
 
+static int children_of(struct table *t, const struct foreign_key *k, const struct reg *r, struct key key, struct reg *child,
+                       uint32_t most, struct arena *a, struct table_child *ret, uint32_t *ret_n, struct err *err)
+{
+	_cleanup_(buf_release) struct buf sql = {0};
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	for (uint32_t i = 0; i < child->nkey; i++) {
+		buf_printf(&sql, i == 0 ? "SELECT " : ", ");
+		identifier_put(&sql, child->key[i]->name);
+	}
+	buf_printf(&sql, " FROM ");
+	identifier_put(&sql, child->name);
+	for (uint32_t i = 0; i < k->n; i++) {
+		uint32_t at = 0;
+
+		while (at < r->nkey && sqlite3_stricmp(r->key[at]->name, target(k, i, r)) != 0)
+			at++;
+		buf_printf(&sql, i == 0 ? " WHERE " : " AND ");
+		identifier_put(&sql, k->from[i]);
+		buf_printf(&sql, " = ?%u", at + 1);
+	}
+	rc = db_prepare(t->db, buf_text(&sql), &q, err);
+	if (rc == 0)
+		bind_key(q, 1, key);
+	while (rc == 0 && *ret_n < most && (rc = db_step(t->db, q, err)) > 0) {
+		struct cell *cells = arena_array(a, child->nkey, sizeof *cells);
+
+		rc = cells == NULL ? err_set(err, ERR_NOMEM, "register %s: memory is short", child->name) : 0;
+		for (uint32_t i = 0; rc == 0 && i < child->nkey; i++)
+			cells[i] = cell_copy(a, read_cell(q, (int)i));
+		if (rc == 0)
+			ret[(*ret_n)++] = (struct table_child){child, {cells, child->nkey}};
+	}
+	sqlite3_finalize(q);
+	return rc < 0 ? ERR_DB : rc;
+}
+
+int table_children(struct table *t, const struct catalog *c, const struct reg *r, struct key key, uint32_t most,
+                   struct arena *a, struct table_child **ret, uint32_t *ret_n, bool *ret_all, struct err *err)
+{
+	struct reg_table *rt;
+	int rc = of(t, r, &rt, err);
+
+	*ret_n = 0;
+	*ret = arena_array(a, most, sizeof **ret);
+	if (rc == 0 && *ret == NULL)
+		rc = err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
+	if (rc == 0 && !rt->keys_known)
+		rc = checks_make(t, rt, err);
+	for (struct key_check *k = rc == 0 ? rt->checks : NULL; k != NULL && rc == 0; k = k->next) {
+		struct reg *child = k->as_parent ? catalog_register(c, slice_of(k->key->child)) : NULL;
+
+		if (k->as_parent && child == NULL) {
+			sqlite3_reset(k->statement);
+			bind_key(k->statement, 1, key);
+			rc = db_step(t->db, k->statement, err);
+			sqlite3_reset(k->statement);
+			*ret_all = *ret_all && rc == 0;
+			rc = rc < 0 ? ERR_DB : 0;
+		} else if (k->as_parent) {
+			rc = children_of(t, k->key, r, key, child, most, a, *ret, ret_n, err);
+		}
+	}
+	return rc;
+}
+
 bool table_has_keys(struct table *t, const struct reg *r)
 {
 	struct reg_table *rt = NULL;
@@ -735,8 +804,9 @@ bool table_has_keys(struct table *t, const struct reg *r)
 
 /* ---- scan */
 
-/* Row values compare column by column with the key's own order; the table is walked by its key's index. */
-static void scan_sql(const struct reg *r, bool after, uint32_t most, struct buf *sql)
+/* Row values compare column by column with the key's own order; the table is walked by its key's index.  column: only
+ * the rows that have the last parameter there. */
+static void scan_sql(const struct reg *r, bool after, const char *column, uint32_t most, struct buf *sql)
 {
 	buf_printf(sql, "SELECT ");
 	for (uint32_t i = 0; i < r->nkey; i++) {
@@ -751,6 +821,11 @@ static void scan_sql(const struct reg *r, bool after, uint32_t most, struct buf 
 	}
 	for (uint32_t i = 0; after && i < r->nkey; i++)
 		buf_printf(sql, "%s?%u%s", i == 0 ? ") > (" : ", ", i + 1, i + 1 == r->nkey ? ")" : "");
+	if (column != NULL) {
+		buf_printf(sql, after ? " AND " : " WHERE ");
+		identifier_put(sql, column);
+		buf_printf(sql, " = ?%u", r->nkey + 1);
+	}
 	for (uint32_t i = 0; i < r->nkey; i++) {
 		buf_printf(sql, i == 0 ? " ORDER BY " : ", ");
 		identifier_put(sql, r->key[i]->name);
@@ -758,8 +833,8 @@ static void scan_sql(const struct reg *r, bool after, uint32_t most, struct buf 
 	buf_printf(sql, " LIMIT %u", most);
 }
 
-int table_scan(struct table *t, const struct reg *r, const struct cell *after, uint32_t most, struct arena *a,
-               struct key **ret, uint32_t *ret_n, struct err *err)
+static int scan(struct table *t, const struct reg *r, const char *column, const struct cell *value, const struct cell *after,
+                uint32_t most, struct arena *a, struct key **ret, uint32_t *ret_n, struct err *err)
 {
 	_cleanup_(buf_release) struct buf sql = {0};
 	sqlite3_stmt *q = NULL;
@@ -770,13 +845,15 @@ int table_scan(struct table *t, const struct reg *r, const struct cell *after, u
 	*ret = arena_array(a, most, sizeof **ret);
 	if (*ret == NULL)
 		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
-	scan_sql(r, after != NULL, most, &sql);
+	scan_sql(r, after != NULL, column, most, &sql);
 	if (after != NULL)
 		rc = key_from_column(*after, r->nkey, a, &from, err);
 	if (rc == 0)
 		rc = db_prepare(t->db, buf_text(&sql), &q, err);
 	if (rc == 0 && after != NULL)
 		bind_key(q, 1, from);
+	if (rc == 0 && column != NULL)
+		bind_cell(q, (int)r->nkey + 1, *value);
 	while (rc == 0 && (rc = db_step(t->db, q, err)) > 0) {
 		struct cell *cells = arena_array(a, r->nkey, sizeof *cells);
 
@@ -791,4 +868,16 @@ int table_scan(struct table *t, const struct reg *r, const struct cell *after, u
 	}
 	sqlite3_finalize(q);
 	return rc < 0 ? ERR_DB : rc;
+}
+
+int table_scan(struct table *t, const struct reg *r, const struct cell *after, uint32_t most, struct arena *a,
+               struct key **ret, uint32_t *ret_n, struct err *err)
+{
+	return scan(t, r, NULL, NULL, after, most, a, ret, ret_n, err);
+}
+
+int table_referring(struct table *t, const struct reg *r, struct cell parent, const struct cell *after, uint32_t most,
+                    struct arena *a, struct key **ret, uint32_t *ret_n, struct err *err)
+{
+	return scan(t, r, r->via->name, &parent, after, most, a, ret, ret_n, err);
 }

@@ -10,6 +10,7 @@ struct touched {                         /* a row whose foreign keys are looked 
 	struct reg *reg;
 	struct key key;
 	bool deleted;
+	bool left;                       /* it lives, but not in this node's scope any more */
 };
 
 struct reported {                        /* lists an author reported active, for rule 1 */
@@ -89,6 +90,9 @@ int merging_own(struct merging *m, struct merging_row *row, const struct value *
 int merging_end_row(struct merging *m, struct merging_row *row, struct err *err);
 /* The row's standing values go to quarantine: the table does not take them now. */
 int merging_set_aside(struct merging *m, struct merging_row *row, bool stands, const char *why, struct err *err);
+/* (engine/strand.c) What refers to a row that has left goes from the table to quarantine; *ret_done false: some of it
+ * cannot, nothing more is done. */
+int merging_strand(struct merging *m, struct reg *r, struct key key, bool *ret_done, struct err *err);
 /* Seals the own changes of the pass. */
 int merging_end(struct merging *m, struct err *err);
 void merging_release(struct merging *m);
@@ -128,6 +132,18 @@ int vouched_clash(struct merging *m, const struct merging_row *row, const struct
 /* Rows that wait in quarantine are tried again, at most `most`. */
 int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err);  /* 0 also where it still waits */
 int merge_retry(struct engine *e, uint32_t most, struct err *err);
+
+/* ---- engine/via.c: rows whose unit is that of the row they refer to */
+/* The unit of the row of r->parent that a cell refers to, while it lives in this node's scope; else UNIT_NONE. */
+int via_unit(struct engine *e, const struct reg *r, struct cell refers, struct arena *a, uint64_t *ret, struct err *err);
+/* Before a row that came ends: it follows its parent row. */
+int via_row(struct merging *m, struct merging_row *row, struct err *err);
+/* A row ends that others take their unit from: they are looked at by via_settle. */
+int via_note(struct merging *m, const struct merging_row *row, struct err *err);
+/* Before the pass ends: the dependents of every row noted follow. */
+int via_settle(struct merging *m, struct err *err);
+/* The same alone, for what no pass came to, in the caller's transaction with an empty log. */
+int via_tick(struct engine *e, struct err *err);
 
 /* ---- engine/wire.c */
 /* Index of the register in the builder, with all its groups and columns; UINT32_MAX = memory. */

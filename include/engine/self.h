@@ -47,7 +47,7 @@ struct engine {
 	/* what is due (engine/tick.c), in steady milliseconds */
 	int64_t log_last, log_seen_ms, log_first_ms, next_look_ms, hint_ms;
 	int64_t schema_version;
-	int64_t next_retry_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
+	int64_t next_retry_ms, next_via_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
 	bool paused;                     /* terracectl schema begin: nothing is captured, taken or sent until schema end */
 	int64_t noted_s;                 /* tree time of the last time note (top) */
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */

@@ -62,6 +62,8 @@ int log_back_put(struct db *db, uint32_t reg, struct cell key, int64_t upto, str
 bool log_back_any(struct db *db);
 int64_t log_back_of(struct db *db, uint32_t reg, struct cell key);
 int log_back_clear(struct db *db, struct err *err);
+/* The row of that key is looked at by the next seal, as if it had just come. */
+int log_look(struct db *db, const struct reg *r, struct cell key, struct err *err);
 /* Drops entries up to upto; the newest row of all stays, emptied: it is neither pending nor read again. */
 int log_reclaim(struct db *db, int64_t upto, struct err *err);
 int64_t log_last(struct db *db);                                 /* greatest seq, 0 = none */

@@ -44,6 +44,10 @@ struct reg {                             /* `register` is a keyword of C */
 	uint32_t nkey;
 	struct column **key;
 	struct column *unit;             /* NULL unless unit_source is UNIT_COLUMN */
+	struct column *via;              /* UNIT_VIA: the column that refers to a row of `parent`; else NULL */
+	struct reg *parent;
+	uint32_t ndependents;            /* registers whose rows take their unit from a row of this one */
+	struct reg **dependents;
 	bool rowid_key;                  /* the key is an INTEGER PRIMARY KEY */
 	uint32_t ncolumns;               /* key, unit and groups' */
 	struct column *columns;
@@ -59,6 +63,7 @@ struct catalog {
 	struct arena arena;
 	uint32_t nregs;
 	struct reg **regs;               /* in parents-first order (foreign keys) */
+	bool follows;                    /* some register takes its unit from another */
 	uint32_t npolicies;
 	const struct policy **policies;  /* active */
 	uint64_t list;                   /* hash of the active list */

@@ -98,6 +98,17 @@ int marker_rows(struct db *db, uint64_t parent, uint32_t most, struct arena *a, 
 bool marker_any(struct db *db);
 int marker_drop(struct db *db, uint32_t reg, struct cell key, struct err *err);
 
+/* Parent rows whose dependents have to be looked at yet (engine/via.c); move: and follow them. */
+struct via_row {
+	uint32_t reg;
+	struct cell key;
+	bool move;
+};
+int via_put(struct db *db, const struct reg *r, struct cell key, bool move, struct err *err);
+int via_next(struct db *db, uint32_t most, struct arena *a, struct via_row **ret, uint32_t *ret_n, struct err *err);
+int via_drop(struct db *db, const struct via_row *v, struct err *err);
+bool via_any(struct db *db);
+
 /* Peers: every enrolled descendant. */
 struct peer {
 	uint64_t unit;

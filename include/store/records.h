@@ -48,6 +48,7 @@ int quarantine_each(struct db *db, int (*fn)(void *arg, uint32_t reg, struct cel
 int issue_put(struct db *db, const char *kind, const char *reg, struct cell key, uint64_t unit, const char *text,
               int64_t at_ms, struct err *err);
 int issue_is_open(struct db *db, const char *kind, const char *reg, struct cell key, bool *ret, struct err *err);
+bool issue_any(struct db *db, const char *kind, const char *reg);         /* an open one */
 int issue_solved(struct db *db, const char *kind, const char *reg, struct cell key, struct err *err);
 
 /* A person closes an open entry with a note; *ret_found false: there is none of that number. */

@@ -83,6 +83,7 @@
 	X(LOCAL_STANDING, "SELECT name FROM sqlite_temp_master WHERE type = 'trigger'") \
 	X(LOCAL_TRIGGER, "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND name = ?2 COLLATE NOCASE") \
 	X(CAPTURE_STANDING, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?1 ORDER BY name") \
+	X(LOG_LOOK, "INSERT INTO terrace_log(what, key) VALUES(?1, ?2)") \
 	X(LOG_PENDING, "SELECT what IS NOT NULL FROM terrace_log ORDER BY seq DESC LIMIT 1") \
 	X(LOG_READ, "SELECT seq, what, key, old FROM terrace_log WHERE seq > ?1 AND what IS NOT NULL ORDER BY seq LIMIT ?2") \
 	X(LOG_READ_ROW, "SELECT seq, what, key, old FROM terrace_log WHERE seq > ?1 AND what >> 16 = ?2 AND key = ?3 ORDER BY seq") \
@@ -202,6 +203,9 @@
 	X(POLICY_STATES, "SELECT issuer, version, state FROM terrace_policy WHERE ?1 = 0 AND state <> 'old' ORDER BY issuer, version") \
 	X(MARKER_ADD, "INSERT OR IGNORE INTO terrace_tombstone(register, key, since) VALUES(?1, ?2, ?3)") \
 	X(MARKER_ALL, "SELECT register, key FROM terrace_tombstone AS t WHERE NOT EXISTS(SELECT 1 FROM terrace_dirty AS d WHERE d.peer = ?1 AND d.register = t.register AND d.key = t.key) LIMIT ?2") \
+	X(VIA_PUT, "INSERT INTO terrace_via(register, key, move) VALUES(?1, ?2, ?3) ON CONFLICT(register, key) DO UPDATE SET move = max(move, ?3)") \
+	X(VIA_NEXT, "SELECT register, key, move FROM terrace_via LIMIT ?1") \
+	X(VIA_DROP, "DELETE FROM terrace_via WHERE register = ?1 AND key = ?2") \
 	X(MARKER_ANY, "SELECT 1 FROM terrace_tombstone LIMIT 1") \
 	X(MARKER_DROP, "DELETE FROM terrace_tombstone WHERE register = ?1 AND key = ?2") \
 	/* (end of outbox, links) */ \
@@ -221,6 +225,7 @@
 	X(QUARANTINE_EACH, "SELECT register, key FROM terrace_quarantine WHERE id > ?1 ORDER BY id") \
 	X(ISSUE_AGAIN, "UPDATE terrace_issue SET text = ?5, unit = ?4, since = CASE WHEN state = 'open' THEN since ELSE ?6 END, state = 'open' WHERE kind = ?1 AND register IS ?2 AND key IS ?3") \
 	X(ISSUE_ADD, "INSERT INTO terrace_issue(kind, register, key, unit, text, since) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(ISSUE_ANY, "SELECT 1 FROM terrace_issue WHERE kind = ?1 AND register = ?2 AND state = 'open' LIMIT 1") \
 	X(ISSUE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = ?1 AND register IS ?2 AND key IS ?3 AND state = 'open'") \
 	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \

@@ -34,9 +34,20 @@ int table_locals(struct table *t, const struct reg *r, struct key key, const str
 int table_delete(struct table *t, const struct reg *r, struct key key, struct err *err);
 /* Foreign keys among the registers for this row as it stands: 0, or ERR_REFUSED naming parent or child. */
 int table_keys(struct table *t, const struct reg *r, struct key key, bool deleted, struct err *err);
+/* The rows that refer to this one by a foreign key, at most `most`; *ret_all false: some stand in a table that is no
+ * register. */
+struct table_child {
+	struct reg *reg;
+	struct key key;
+};
+int table_children(struct table *t, const struct catalog *c, const struct reg *r, struct key key, uint32_t most,
+                   struct arena *a, struct table_child **ret, uint32_t *ret_n, bool *ret_all, struct err *err);
 /* The next keys of the table itself in key order, after `after` in its one-cell form (NULL = from the start). */
 int table_scan(struct table *t, const struct reg *r, const struct cell *after, uint32_t most, struct arena *a,
                struct key **ret, uint32_t *ret_n, struct err *err);
+/* The same of the rows whose `via` column refers to the key of a parent row. */
+int table_referring(struct table *t, const struct reg *r, struct cell parent, const struct cell *after, uint32_t most,
+                    struct arena *a, struct key **ret, uint32_t *ret_n, struct err *err);
 bool table_has_keys(struct table *t, const struct reg *r);      /* whether any foreign key touches the register */
 
 #endif

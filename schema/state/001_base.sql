@@ -97,6 +97,9 @@ CREATE TABLE terrace_seal_cursor(register INTEGER NOT NULL PRIMARY KEY, key, sta
 CREATE TABLE terrace_invite(unit INTEGER NOT NULL PRIMARY KEY, name TEXT, secret BLOB NOT NULL, until INTEGER NOT NULL,
   used INTEGER);
 
+-- rows of a register that others take their unit from (unit = via), whose dependents have to be looked at yet; move: and moved
+CREATE TABLE terrace_via(register INTEGER NOT NULL, key NOT NULL, move INTEGER NOT NULL, PRIMARY KEY(register, key)) WITHOUT ROWID;
+
 -- policy and units
 CREATE TABLE terrace_policy(issuer INTEGER NOT NULL, version INTEGER NOT NULL, canonical BLOB NOT NULL, segment INTEGER,
   state TEXT NOT NULL, note TEXT, at INTEGER NOT NULL, PRIMARY KEY(issuer, version)) WITHOUT ROWID;

@@ -1,4 +1,4 @@
-/* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--verbose] [--keep FOLDER]: the seed decides all. */
+/* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--via] [--verbose] [--keep FOLDER]: the seed decides all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 static uint64_t losers, reviews, typed;  /* of all histories */
 
 struct options {
-	bool verbose, restores;
+	bool verbose, restores, via;     /* via: rows that follow in every history */
 	const char *keep;
 	void (*plant)(struct sim_tree *t);       /* a fault at the end that the checks have to find, or NULL */
 };
@@ -93,7 +93,8 @@ static int history(uint64_t seed, const struct options *o)
 	}
 	t->verbose = o->verbose;
 	t->keep = o->keep;
-	t->keys = sim_chance(&r, 0.5);
+	t->keys = sim_chance(&r, 0.6) || o->via;
+	t->via = t->keys && (sim_chance(&r, 0.6) || o->via);
 	world_bands(t, &r);
 	t->random = r;
 	t->loss = sim_chance(&r, 0.5) ? 0.2 : 0;
@@ -211,10 +212,12 @@ int main(int argc, char **argv)
 			o.keep = argv[++i];
 		else if (strcmp(argv[i], "--verbose") == 0)
 			o.verbose = true;
+		else if (strcmp(argv[i], "--via") == 0)
+			o.via = true;
 		else if (strcmp(argv[i], "--no-restores") == 0)
 			o.restores = false;
 		else {
-			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--no-restores] [--verbose] [--keep FOLDER]\n");
+			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--no-restores] [--via] [--verbose] [--keep FOLDER]\n");
 			return 2;
 		}
 	}

@@ -79,13 +79,12 @@ static int64_t there(struct sim_node *n, const char *table, const char *where, s
 /* One row of the state that is not this node's (any more): a marker.  Its values may stay until all is told above. */
 static void check_marker(struct sim_tree *t, struct sim_node *n, const struct reg *r, sqlite3_stmt *row, bool rest)
 {
-	bool lags = (sqlite3_column_int(row, 2) & STATE_QUARANTINE) != 0;
 	const char *what = NULL;
 	char where[100], aside[140];
 
 	snprintf(where, sizeof where, "register = %u AND key = ?1", r->number);
 	snprintf(aside, sizeof aside, "%s AND value IS NOT NULL", where);
-	if (!lags && !log_pending(n->e->db) && there(n, r->name, "k = ?1 AND k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open')", row) != 0)
+	if (!log_pending(n->e->db) && there(n, r->name, "k = ?1 AND k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open')", row) != 0)
 		what = "the table's row";
 	else if (there(n, "terrace_aside", aside, row) != 0 && (rest || there(n, "terrace_tombstone", where, row) == 0))
 		what = "values";

@@ -573,13 +573,23 @@ static void read_table(sqlite3 *db, const char *select, uint64_t scope, struct b
 
 /* What superior and subordinate both have.  Rows that are an open issue stay in the table unsealed (authority.md, At the
  * author). */
-static void read_rows(sqlite3 *db, uint64_t scope, bool held, struct buf *ret)
+static void read_rows(const struct sim_node *n, uint64_t scope, bool held, struct buf *ret)
 {
+	const struct reg *c = catalog_register(n->e->catalog, slice_of("c"));
+	sqlite3 *db = n->app;
+	char rows[200];
+
 	read_table(db, "SELECT k, '', v FROM a ORDER BY k", UNIT_NONE, ret);
 	if (!held)
 		return;
 	read_table(db, "SELECT k, unit, x, y, s FROM r WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'r') ORDER BY k", scope, ret);
-	read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'c') ORDER BY k", scope, ret);
+	if (c == NULL || c->via == NULL) {
+		read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'c') ORDER BY k", scope, ret);
+		return;
+	}
+	snprintf(rows, sizeof rows, "SELECT c.k, printf('%%012d', s.unit), parent, u FROM c JOIN terrace_s%u AS s ON s.key = c.k ORDER BY c.k",
+	         c->number);
+	read_table(db, rows, scope, ret);
 }
 
 static int number(sqlite3 *db, const char *select)
@@ -662,6 +672,20 @@ void sim_audit(struct sim_tree *t)
 	sim_scope(t, false);
 }
 
+/* Where a row and the one it takes its unit from are both held, they are of one unit. */
+static void check_follows(struct sim_tree *t, struct sim_node *n)
+{
+	struct reg *c = catalog_register(n->e->catalog, slice_of("c")), *r = catalog_register(n->e->catalog, slice_of("r"));
+	char rows[400];
+
+	if (c == NULL || r == NULL || c->via == NULL)
+		return;
+	snprintf(rows, sizeof rows, "SELECT count(*) FROM c JOIN terrace_s%u AS s ON s.key = c.k AND s.flags & 1 JOIN terrace_s%u AS p ON "
+	         "p.key = c.parent AND p.flags & 1 WHERE p.unit <> s.unit", c->number, r->number);
+	if (number(n->app, rows) != 0)
+		sim_fail(t, "%012llu: %d rows of c did not follow the row they refer to", (unsigned long long)n->unit, number(n->app, rows));
+}
+
 void sim_check(struct sim_tree *t)
 {
 	sim_audit(t);
@@ -672,11 +696,13 @@ void sim_check(struct sim_tree *t)
 		_cleanup_(buf_release) struct buf mine = {0}, its = {0};
 		bool held;
 
+		if (n->e != NULL)
+			check_follows(t, n);
 		if (n->e == NULL || n->parent < 0)
 			continue;
 		held = sim_holds(t, n, "r") && sim_holds(t, &t->nodes[n->parent], "r");
-		read_rows(n->app, n->unit, held, &mine);
-		read_rows(t->nodes[n->parent].app, n->unit, held, &its);
+		read_rows(n, n->unit, held, &mine);
+		read_rows(&t->nodes[n->parent], n->unit, held, &its);
 		/* A row that waits in quarantine: the table lags, the state (compared below) does not. */
 		if (number(n->app, "SELECT count(*) FROM terrace_quarantine") + number(t->nodes[n->parent].app, "SELECT count(*) FROM "
 		           "terrace_quarantine") == 0 && strcmp(buf_text(&mine), buf_text(&its)) != 0) {

@@ -66,6 +66,7 @@ struct sim_tree {
 	uint32_t nreviews;
 	int lost;                        /* rows that sim_lose took */
 	int typed, found;                /* what an application typed and looked for again */
+	bool via;                        /* rows of that register take their unit from the row they refer to */
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 	struct sim_band bands[SIM_REGISTERS];
 	struct sim_journal *journal;

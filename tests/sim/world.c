@@ -69,6 +69,12 @@ void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bo
 	ret->of_a[0] = (struct policy_group){.name = "all", .ncolumns = 1, .columns = ret->gv, .own = levels(r, 0.5)};
 	register_fill(ret, 0, &t->bands[0], UNIT_COLUMN, levels(r, 0.8), levels(r, 0.7), 2, ret->groups);
 	register_fill(ret, 1, &t->bands[1], UNIT_COLUMN, levels(r, 0.9), levels(r, 0.8), 1, ret->of_c);
+	if (t->via) {                            /* every level may move, so that at rest every row has followed */
+		ret->regs[1].unit_source = UNIT_VIA;
+		ret->regs[1].unit_column = "parent";
+		ret->regs[1].unit_register = "r";
+		ret->regs[0].create = ret->regs[1].create = (1u << LEVELS) - 1;
+	}
 	register_fill(ret, 2, &t->bands[2], UNIT_ORIGIN, levels(r, 0.9), levels(r, 0.8), 1, ret->of_o);
 	register_fill(ret, 3, &t->bands[3], UNIT_ALL, levels(r, 0.5), levels(r, 0.5), 1, ret->of_a);
 	for (int i = 0; i < 2 && propose; i++)
@@ -137,6 +143,22 @@ static void write_beside(struct sim_node *n, const char *reg, int k)
 		sim_sql(n, "DELETE FROM %s WHERE k = '%s%d'", reg, reg, k);
 }
 
+/* Rows that follow: made, moved with the row they refer to, sent to another. */
+static void write_followers(struct sim_node *n, int k, int p, unsigned long long unit)
+{
+	struct sim_random *r = &n->tree->random;
+	int what = (int)sim_below(r, 12);
+
+	if (what < 2)
+		sim_sql(n, "INSERT INTO r(k, unit, x, y) VALUES('k%d', '%012llu', 1, 'p')", p, unit);
+	else if (what < 6)
+		sim_sql(n, "INSERT INTO c(k, unit, parent, u) SELECT 'c%d', unit, k, %d FROM r WHERE k = 'k%d'", k, (int)sim_below(r, 99), p);
+	else if (what < 10)
+		sim_sql(n, "UPDATE r SET unit = '%012llu' WHERE k = 'k%d'", unit, p);
+	else
+		sim_sql(n, "UPDATE c SET parent = 'k%d' WHERE k = 'c%d'", p, k);
+}
+
 void world_write(struct sim_tree *t, int node)
 {
 	struct sim_node *n = &t->nodes[node];
@@ -144,6 +166,10 @@ void world_write(struct sim_tree *t, int node)
 	int k = (int)sim_below(r, 6), what = (int)sim_below(r, t->keys ? 16 : 12), p = (int)sim_below(r, 6);
 	unsigned long long unit = some_unit(t, n->unit);
 
+	if (t->via && sim_chance(r, 0.5)) {
+		write_followers(n, k, p, unit);
+		return;
+	}
 	if (sim_chance(r, 0.15)) {
 		write_beside(n, sim_chance(r, 0.5) ? "o" : "a", k);
 		return;

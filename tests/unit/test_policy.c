@@ -104,9 +104,8 @@ static void test_fields(void **state)
 	assert_string_equal(p.statements[4], "ALTER TABLE relief_case ADD COLUMN bank TEXT");
 	assert_string_equal(p.parameters[0].values[0].from, "2026-01-01");
 	assert_string_equal(p.parameters[0].values[1].value, "370");
-	assert_int_equal(r->unit_source, UNIT_VIA);
-	assert_string_equal(r->unit_column, "case_no");
-	assert_string_equal(r->unit_register, "relief_case");
+	assert_int_equal(r->unit_source, UNIT_COLUMN);
+	assert_string_equal(r->unit_column, "unit_code");
 	assert_int_equal(r->ceiling, COUNTY);
 	assert_int_equal(r->floor, TOWNSHIP);
 	assert_int_equal(r->ngroups, 3);
@@ -127,6 +126,11 @@ static void test_fields(void **state)
 	assert_string_equal(p.named[0].words[10], "figure");
 	assert_string_equal(p.named[0].words[11], "cases");
 	assert_string_equal(p.named[0].words[13], "count(*)");
+	arena_release(&a);
+	read_good(FOLDER "good-via.policy", &a, &p);
+	assert_int_equal(p.registers[1].unit_source, UNIT_VIA);
+	assert_string_equal(p.registers[1].unit_column, "household");
+	assert_string_equal(p.registers[1].unit_register, "household");
 	arena_release(&a);
 }
 
