@@ -1,48 +1,9 @@
 /* Table: the application's register tables. */
-#include "store/table.h"
+#include "store/table_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct writer {                          /* an UPDATE or INSERT of one set of columns */
-	struct writer *next;
-	bool insert;
-	bool *mask;
-	sqlite3_stmt *statement;
-};
-
-struct key_check {                       /* one foreign key: a query that finds a row which breaks it */
-	struct key_check *next;
-	bool as_parent;                  /* checked when the register's row is deleted */
-	char *text;                      /* for people: "person.household -> household" */
-	const struct foreign_key *key;
-	sqlite3_stmt *statement;
-};
-
-struct reg_table {
-	const struct reg *reg;
-	sqlite3_stmt *read, *remove;
-	struct writer *writers;
-	bool keys_known;
-	struct key_check *checks;
-};
-
-struct foreign_key {
-	char *child, *parent;
-	uint32_t n;
-	char *from[16], *to[16];
-};
-
-struct table {
-	struct db *db;
-	struct reg_table *regs;
-	uint32_t nregs;
-	bool keys_known;
-	struct arena arena;
-	uint32_t nkeys;
-	struct foreign_key keys[256];
-};
 
 int table_open(struct db *db, struct table **ret, struct err *err)
 {
@@ -94,7 +55,7 @@ void table_close(struct table *t)
 	free(t);
 }
 
-static int of(struct table *t, const struct reg *r, struct reg_table **ret, struct err *err)
+int table_of(struct table *t, const struct reg *r, struct reg_table **ret, struct err *err)
 {
 	if (r->number >= t->nregs) {
 		uint32_t n = r->number + 8;
@@ -111,7 +72,7 @@ static int of(struct table *t, const struct reg *r, struct reg_table **ret, stru
 	return 0;
 }
 
-static void where_key(struct buf *sql, const struct reg *r, const char *alias, int first)
+void table_where_key(struct buf *sql, const struct reg *r, const char *alias, int first)
 {
 	for (uint32_t i = 0; i < r->nkey; i++) {
 		buf_printf(sql, "%s%s", i == 0 ? " WHERE " : " AND ", alias);
@@ -120,7 +81,7 @@ static void where_key(struct buf *sql, const struct reg *r, const char *alias, i
 	}
 }
 
-static void bind_key(sqlite3_stmt *s, int first, struct key key)
+void table_bind_key(sqlite3_stmt *s, int first, struct key key)
 {
 	for (uint32_t i = 0; i < key.n; i++)
 		bind_cell(s, first + (int)i, key.cells[i]);
@@ -143,7 +104,7 @@ static int prepare_read(struct table *t, struct reg_table *rt, struct err *err)
 	}
 	buf_printf(&sql, " FROM ");
 	identifier_put(&sql, r->name);
-	where_key(&sql, r, "", 1);
+	table_where_key(&sql, r, "", 1);
 	return db_prepare(t->db, buf_text(&sql), &rt->read, err);
 }
 
@@ -152,7 +113,7 @@ int table_read(struct table *t, const struct reg *r, struct cell key_cell, struc
 {
 	struct reg_table *rt;
 	struct cell *cells;
-	int rc = of(t, r, &rt, err);
+	int rc = table_of(t, r, &rt, err);
 
 	(void)key_cell;
 	*ret = NULL;
@@ -160,7 +121,7 @@ int table_read(struct table *t, const struct reg *r, struct cell key_cell, struc
 		rc = prepare_read(t, rt, err);
 	if (rc != 0)
 		return rc;
-	bind_key(rt->read, 1, key);
+	table_bind_key(rt->read, 1, key);
 	rc = db_step(t->db, rt->read, err);
 	if (rc <= 0)
 		return rc < 0 ? ERR_DB : 0;
@@ -344,7 +305,7 @@ static int prepare_writer(struct table *t, struct reg_table *rt, bool insert, co
 			}
 		buf_printf(&sql, ")");
 	} else {
-		where_key(&sql, r, "", (int)r->ncolumns + 1);
+		table_where_key(&sql, r, "", (int)r->ncolumns + 1);
 	}
 	rc = db_prepare(t->db, buf_text(&sql), &w->statement, err);
 	if (rc != 0) {
@@ -425,7 +386,7 @@ int table_write(struct table *t, const struct reg *r, struct key key, bool inser
 	bool present[LIMIT_COLUMNS], any = insert, beyond = false;
 	struct reg_table *rt;
 	struct writer *w;
-	int rc = of(t, r, &rt, err);
+	int rc = table_of(t, r, &rt, err);
 
 	if (rc != 0)
 		return rc;
@@ -447,7 +408,7 @@ int table_write(struct table *t, const struct reg *r, struct key key, bool inser
 		if (present[i])
 			bind_cell(w->statement, (int)i + 1, cells[i]);
 	if (!insert)
-		bind_key(w->statement, (int)r->ncolumns + 1, key);
+		table_bind_key(w->statement, (int)r->ncolumns + 1, key);
 	if (sqlite3_step(w->statement) != SQLITE_DONE) {
 		rc = refused(t, r, err);
 		sqlite3_reset(w->statement);
@@ -500,18 +461,18 @@ int table_delete(struct table *t, const struct reg *r, struct key key, struct er
 {
 	_cleanup_(buf_release) struct buf sql = {0};
 	struct reg_table *rt;
-	int rc = of(t, r, &rt, err);
+	int rc = table_of(t, r, &rt, err);
 
 	if (rc == 0 && rt->remove == NULL) {
 		buf_printf(&sql, "DELETE FROM ");
 		identifier_put(&sql, r->name);
-		where_key(&sql, r, "", 1);
+		table_where_key(&sql, r, "", 1);
 		rc = by_local(r, db_prepare(t->db, buf_text(&sql), &rt->remove, err), err);
 	}
 	if (rc != 0)
 		return rc;
 	sqlite3_reset(rt->remove);
-	bind_key(rt->remove, 1, key);
+	table_bind_key(rt->remove, 1, key);
 	if (sqlite3_step(rt->remove) != SQLITE_DONE)
 		rc = refused(t, r, err);
 	sqlite3_reset(rt->remove);
@@ -535,11 +496,11 @@ static int locals_read(struct table *t, const struct reg *r, struct key key, str
 	}
 	buf_printf(&sql, " FROM ");
 	identifier_put(&sql, r->name);
-	where_key(&sql, r, "", 1);
+	table_where_key(&sql, r, "", 1);
 	rc = db_prepare(t->db, buf_text(&sql), &s, err);
 	if (rc != 0)
 		return rc;
-	bind_key(s, 1, key);
+	table_bind_key(s, 1, key);
 	if (sqlite3_step(s) == SQLITE_ROW) {
 		for (uint32_t i = 0; i < r->nlocal; i++)
 			cells[i] = cell_copy(a, read_cell(s, (int)i));
@@ -574,232 +535,17 @@ int table_locals(struct table *t, const struct reg *r, struct key key, const str
 		identifier_put(&sql, r->local[i].name);
 		buf_printf(&sql, " = ?%u", i + 1);
 	}
-	where_key(&sql, r, "", (int)r->nlocal + 1);
+	table_where_key(&sql, r, "", (int)r->nlocal + 1);
 	rc = db_prepare(t->db, buf_text(&sql), &s, err);
 	if (rc != 0)
 		return rc;
 	for (uint32_t i = 0; i < r->nlocal; i++)
 		bind_cell(s, (int)i + 1, cells[i]);
-	bind_key(s, (int)r->nlocal + 1, key);
+	table_bind_key(s, (int)r->nlocal + 1, key);
 	if (sqlite3_step(s) != SQLITE_DONE)
 		rc = refused(t, r, err);
 	sqlite3_finalize(s);
 	return rc;
-}
-
-/* ---- foreign keys */
-
-static int keys_load(struct table *t, struct err *err)
-{
-	sqlite3_stmt *q;
-	struct foreign_key *k = NULL;
-	int id = -1, rc;
-
-	if (t->keys_known)
-		return 0;
-	q = db_statement(t->db, SQL_FOREIGN_KEYS, err);
-	if (q == NULL)
-		return ERR_DB;
-	while ((rc = db_step(t->db, q, err)) > 0) {
-		const char *child = (const char *)sqlite3_column_text(q, 0), *to;
-
-		if (k == NULL || strcmp(k->child, child) != 0 || id != sqlite3_column_int(q, 1)) {
-			if (t->nkeys == ARRAY_SIZE(t->keys)) {
-				sqlite3_reset(q);
-				return err_set(err, ERR_LIMIT, "more than %zu foreign keys in one database", ARRAY_SIZE(t->keys));
-			}
-			k = &t->keys[t->nkeys++];
-			*k = (struct foreign_key){.child = arena_text(&t->arena, slice_of(child)),
-			                          .parent = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 2)))};
-			id = sqlite3_column_int(q, 1);
-		}
-		if (k->n == ARRAY_SIZE(k->from)) {
-			sqlite3_reset(q);
-			return err_set(err, ERR_LIMIT, "table %s: a foreign key of more than %zu columns", k->child,
-			               ARRAY_SIZE(k->from));
-		}
-		to = (const char *)sqlite3_column_text(q, 4);
-		k->from[k->n] = arena_text(&t->arena, slice_of((const char *)sqlite3_column_text(q, 3)));
-		k->to[k->n++] = to != NULL ? arena_text(&t->arena, slice_of(to)) : NULL;
-	}
-	sqlite3_reset(q);
-	t->keys_known = rc == 0;
-	return rc < 0 ? ERR_DB : 0;
-}
-
-static const char *target(const struct foreign_key *k, uint32_t i, const struct reg *parent)
-{
-	return k->to[i] != NULL ? k->to[i] : parent != NULL && i < parent->nkey ? parent->key[i]->name : "rowid";
-}
-
-/* c(hild): its row has no parent.  p(arent): a child row names the key that is going. */
-static int add_check(struct table *t, struct reg_table *rt, const struct foreign_key *k, bool as_parent, struct err *err)
-{
-	_cleanup_(buf_release) struct buf sql = {0};
-	struct key_check *c;
-	const struct reg *r = rt->reg;
-
-	buf_printf(&sql, "SELECT 1 FROM ");
-	identifier_put(&sql, k->child);
-	buf_printf(&sql, " AS c");
-	if (as_parent) {
-		for (uint32_t i = 0; i < k->n; i++) {
-			const char *to = target(k, i, r);
-			uint32_t at = 0;
-
-			while (at < r->nkey && sqlite3_stricmp(r->key[at]->name, to) != 0)
-				at++;
-			if (at == r->nkey)
-				return 0;        /* refers to another unique key: audited, not checked here */
-			buf_printf(&sql, "%sc.", i == 0 ? " WHERE " : " AND ");
-			identifier_put(&sql, k->from[i]);
-			buf_printf(&sql, " = ?%u", at + 1);
-		}
-		buf_printf(&sql, " LIMIT 1");
-	} else {
-		where_key(&sql, r, "c.", 1);
-		for (uint32_t i = 0; i < k->n; i++) {
-			buf_printf(&sql, " AND c.");
-			identifier_put(&sql, k->from[i]);
-			buf_printf(&sql, " IS NOT NULL");
-		}
-		buf_printf(&sql, " AND NOT EXISTS(SELECT 1 FROM ");
-		identifier_put(&sql, k->parent);
-		for (uint32_t i = 0; i < k->n; i++) {
-			buf_printf(&sql, "%s", i == 0 ? " WHERE " : " AND ");
-			identifier_put(&sql, k->parent);
-			buf_printf(&sql, ".");
-			identifier_put(&sql, target(k, i, NULL));
-			buf_printf(&sql, " = c.");
-			identifier_put(&sql, k->from[i]);
-		}
-		buf_printf(&sql, ")");
-	}
-	c = calloc(1, sizeof *c);
-	if (c == NULL || asprintf(&c->text, "%s.%s -> %s", k->child, k->from[0], k->parent) < 0) {
-		free(c);
-		return err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
-	}
-	c->as_parent = as_parent;
-	c->key = k;
-	c->next = rt->checks;
-	rt->checks = c;
-	return db_prepare(t->db, buf_text(&sql), &c->statement, err);
-}
-
-static int checks_make(struct table *t, struct reg_table *rt, struct err *err)
-{
-	int rc = keys_load(t, err);
-
-	for (uint32_t i = 0; rc == 0 && i < t->nkeys; i++) {
-		if (sqlite3_stricmp(t->keys[i].child, rt->reg->name) == 0)
-			rc = add_check(t, rt, &t->keys[i], false, err);
-		if (rc == 0 && sqlite3_stricmp(t->keys[i].parent, rt->reg->name) == 0)
-			rc = add_check(t, rt, &t->keys[i], true, err);
-	}
-	rt->keys_known = rc == 0;
-	return rc;
-}
-
-int table_keys(struct table *t, const struct reg *r, struct key key, bool deleted, struct err *err)
-{
-	struct reg_table *rt;
-	int rc = of(t, r, &rt, err);
-
-	if (rc == 0 && !rt->keys_known)
-		rc = checks_make(t, rt, err);
-	if (rc != 0 || r->policy == NULL || r->policy->ignore_foreign_keys)
-		return rc;
-	for (struct key_check *c = rt->checks; c != NULL; c = c->next) {
-		if (c->as_parent != deleted)
-			continue;
-		sqlite3_reset(c->statement);
-		bind_key(c->statement, 1, key);
-		rc = db_step(t->db, c->statement, err);
-		sqlite3_reset(c->statement);
-		if (rc < 0)
-			return ERR_DB;
-		if (rc > 0)
-			return err_set(err, ERR_REFUSED, "foreign key %s: %s", c->text,
-			               deleted ? "a row still refers to it" : "its parent row is missing");
-	}
-	return 0;
-}
-
-static int children_of(struct table *t, const struct foreign_key *k, const struct reg *r, struct key key, struct reg *child,
-                       uint32_t most, struct arena *a, struct table_child *ret, uint32_t *ret_n, struct err *err)
-{
-	_cleanup_(buf_release) struct buf sql = {0};
-	sqlite3_stmt *q = NULL;
-	int rc;
-
-	for (uint32_t i = 0; i < child->nkey; i++) {
-		buf_printf(&sql, i == 0 ? "SELECT " : ", ");
-		identifier_put(&sql, child->key[i]->name);
-	}
-	buf_printf(&sql, " FROM ");
-	identifier_put(&sql, child->name);
-	for (uint32_t i = 0; i < k->n; i++) {
-		uint32_t at = 0;
-
-		while (at < r->nkey && sqlite3_stricmp(r->key[at]->name, target(k, i, r)) != 0)
-			at++;
-		buf_printf(&sql, i == 0 ? " WHERE " : " AND ");
-		identifier_put(&sql, k->from[i]);
-		buf_printf(&sql, " = ?%u", at + 1);
-	}
-	rc = db_prepare(t->db, buf_text(&sql), &q, err);
-	if (rc == 0)
-		bind_key(q, 1, key);
-	while (rc == 0 && *ret_n < most && (rc = db_step(t->db, q, err)) > 0) {
-		struct cell *cells = arena_array(a, child->nkey, sizeof *cells);
-
-		rc = cells == NULL ? err_set(err, ERR_NOMEM, "register %s: memory is short", child->name) : 0;
-		for (uint32_t i = 0; rc == 0 && i < child->nkey; i++)
-			cells[i] = cell_copy(a, read_cell(q, (int)i));
-		if (rc == 0)
-			ret[(*ret_n)++] = (struct table_child){child, {cells, child->nkey}};
-	}
-	sqlite3_finalize(q);
-	return rc < 0 ? ERR_DB : rc;
-}
-
-int table_children(struct table *t, const struct catalog *c, const struct reg *r, struct key key, uint32_t most,
-                   struct arena *a, struct table_child **ret, uint32_t *ret_n, bool *ret_all, struct err *err)
-{
-	struct reg_table *rt;
-	int rc = of(t, r, &rt, err);
-
-	*ret_n = 0;
-	*ret = arena_array(a, most, sizeof **ret);
-	if (rc == 0 && *ret == NULL)
-		rc = err_set(err, ERR_NOMEM, "register %s: memory is short", r->name);
-	if (rc == 0 && !rt->keys_known)
-		rc = checks_make(t, rt, err);
-	for (struct key_check *k = rc == 0 ? rt->checks : NULL; k != NULL && rc == 0; k = k->next) {
-		struct reg *child = k->as_parent ? catalog_register(c, slice_of(k->key->child)) : NULL;
-
-		if (k->as_parent && child == NULL) {
-			sqlite3_reset(k->statement);
-			bind_key(k->statement, 1, key);
-			rc = db_step(t->db, k->statement, err);
-			sqlite3_reset(k->statement);
-			*ret_all = *ret_all && rc == 0;
-			rc = rc < 0 ? ERR_DB : 0;
-		} else if (k->as_parent) {
-			rc = children_of(t, k->key, r, key, child, most, a, *ret, ret_n, err);
-		}
-	}
-	return rc;
-}
-
-bool table_has_keys(struct table *t, const struct reg *r)
-{
-	struct reg_table *rt = NULL;
-
-	if (of(t, r, &rt, NULL) != 0 || (!rt->keys_known && checks_make(t, rt, NULL) != 0))
-		return true;
-	return rt->checks != NULL;
 }
 
 /* ---- scan */
@@ -851,7 +597,7 @@ static int scan(struct table *t, const struct reg *r, const char *column, const 
 	if (rc == 0)
 		rc = db_prepare(t->db, buf_text(&sql), &q, err);
 	if (rc == 0 && after != NULL)
-		bind_key(q, 1, from);
+		table_bind_key(q, 1, from);
 	if (rc == 0 && column != NULL)
 		bind_cell(q, (int)r->nkey + 1, *value);
 	while (rc == 0 && (rc = db_step(t->db, q, err)) > 0) {
