@@ -16,10 +16,11 @@
 #include "app/settings.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "ctl/ctl.h"
+#include "ctl/access.h"
+#include "engine/schema.h"
 #include "link/control.h"
 #include "link/dial.h"
-#include "store/db.h"
+#include "store/survey.h"
 
 #define CONNECT_MS 5000
 #define TLS_MS     15000
@@ -160,6 +161,54 @@ static void look_into_database(struct visit *v)
 		note(v, "triggers", GOOD, words(v, "all stand", "齐全"), "");
 }
 
+/* What an application's own tables bring along. */
+static void look_at_register(struct visit *v, struct db *db, const struct reg *r)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	struct survey_find *finds;
+	uint64_t invalid = 0, nul = 0;
+	struct err e = { 0 };
+	uint32_t n = 0;
+
+	if (r->hold)
+		return;
+	if (!survey_unseen(db, r, &a, &finds, &n, &e))
+		for (uint32_t i = 0; i < n; i++)
+			notef(v, "unique index", WARN, words(v, "rows that it displaces are found only by terracectl reconcile; a plain unique index is seen",
+			      "被其替换的行只有 terracectl reconcile 才能发现；请改用普通唯一索引"), "%s: %s: %s", r->name, finds[i].name, finds[i].text);
+	if (!survey_texts(db, r, &invalid, &nul, &e) && invalid + nul)
+		notef(v, "text", WARN, words(v, "it travels as it is; correct it in the application", "按原样传输；请在业务程序中更正"),
+		      "%s: %llu values are not UTF-8, %llu hold a NUL", r->name, (unsigned long long)invalid, (unsigned long long)nul);
+}
+
+static void look_at_registers(struct visit *v, struct db *db)
+{
+	struct catalog *c = NULL;
+	struct err e = { 0 };
+
+	if (catalog_load(db, &c, &e))
+		return;                          /* no policy yet, or the schema's own line has told */
+	for (uint32_t i = 0; i < c->nregs; i++)
+		if (c->regs[i]->policy)
+			look_at_register(v, db, c->regs[i]);
+	if (schema_begun(db))
+		note(v, "upgrade", WARN, words(v, "capture is paused", "已暂停采集"), words(v, "terracectl schema end, when the application is upgraded",
+		     "业务程序升级完成后执行 terracectl schema end"));
+	catalog_release(c);
+}
+
+static void look_at_access(struct visit *v)
+{
+	_cleanup_(json_release) json_t *access = NULL;
+	struct err e = { 0 };
+
+	if (access_look(v->settings.database, &access, &e) || json_is_true(json_object_get(access, "ok")))
+		return;
+	_cleanup_(free_pointer) char *advice = text_printf("%s; %s", json_string_value(json_array_get(json_object_get(access, "commands"), 0)),
+	                                                   json_string_value(json_array_get(json_object_get(access, "commands"), 1)));
+	note(v, "access", BAD, json_string_value(json_object_get(access, "why")), advice ? advice : "");
+}
+
 static void look_at_database(struct visit *v)
 {
 	struct db *db = NULL;
@@ -170,7 +219,10 @@ static void look_at_database(struct visit *v)
 	      "启动后台程序，它会建立该文件"), "%s: is not there yet", v->settings.database);
 		return;
 	}
+	look_at_access(v);
 	int r = db_open(v->settings.database, DB_READ, &db, &e);
+	if (!r && meta_number(db, "state", -1) >= 0)
+		look_at_registers(v, db);
 	db_close(db);
 	judge(v, "database", r, &e, v->settings.database, words(v, "look at the file's owner and permissions; if it is damaged, restore a backup",
 	      "检查文件属主和权限；如已损坏请恢复备份"));

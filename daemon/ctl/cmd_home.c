@@ -9,7 +9,7 @@
 #include "app/settings.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "ctl/ctl.h"
+#include "ctl/access.h"
 
 #define LINE_DEFAULT "civil-affairs"
 #define LINE_MOST    8192
@@ -55,6 +55,22 @@ static int check_urls(const char *const *urls, struct err *err)
 	return r;
 }
 
+/* Of a database that was named: whether the daemon's user can use it; NULL where none was. */
+static int look_at_database(struct ctl *c, const char *named, json_t *document, struct err *err)
+{
+	struct settings s;
+	json_t *access = NULL;
+	int r = named ? settings_read(c->home, &s, err) : 0;
+
+	if (r || !named)
+		return r;
+	r = access_look(s.database, &access, err);
+	settings_release(&s);
+	if (!r)
+		json_object_set_new(document, "access", access);
+	return r;
+}
+
 static int say_made(struct ctl *c, const struct home_options *o, struct err *err)
 {
 	_cleanup_(free_pointer) char *next = ctl_start(c), *me = ctl_name(c);
@@ -69,6 +85,8 @@ static int say_made(struct ctl *c, const struct home_options *o, struct err *err
 		next = text_printf("%s join LINE", me);
 	}
 	document = json_pack("{s:s, s:s, s:s, s:b, s:s?}", "home", c->home, "unit", unit, "line", o->line, "root", o->root, "next", next);
+	if (look_at_database(c, o->database, document, err))
+		return err->code;
 	if (c->json)
 		return ctl_print(c, document, err);
 	ctl_say(c, "%s: the home of %s %s, line \"%s\"", "%s：%s %s 的节点目录，条线“%s”", c->home, unit, o->name, o->line);
@@ -77,6 +95,7 @@ static int say_made(struct ctl *c, const struct home_options *o, struct err *err
 		        "请把 %s/%s/%s 移到保险处保管；仅在本节点密钥丢失时才需要。", c->home, HOME_IDENTITY, HOME_RECOVERY);
 	else
 		ctl_say(c, "Ask the superior unit for an invitation (terracectl invite %s).", "请向上级索取邀请行（terracectl invite %s）。", unit);
+	access_say(c, json_object_get(document, "access"));
 	ctl_say(c, "Next: %s", "下一步：%s", next ? next : "");
 	return 0;
 }
@@ -127,7 +146,7 @@ static int read_invitation(const char *word, struct invitation *ret, struct err 
 	return invitation_get((struct slice){ (const uint8_t *)text, n }, ret, err);
 }
 
-static int say_joined(struct ctl *c, const struct invitation *i, const struct home_joined *j, struct err *err)
+static int say_joined(struct ctl *c, const struct invitation *i, const struct home_joined *j, const char *database, struct err *err)
 {
 	_cleanup_(free_pointer) char *next = ctl_start(c);
 	_cleanup_(json_release) json_t *document = NULL;
@@ -139,12 +158,15 @@ static int say_joined(struct ctl *c, const struct invitation *i, const struct ho
 	unit_text(j->parent, parent);
 	document = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "home", c->home, "unit", unit, "line", i->line, "parent", parent,
 	                     "kept_upstream", j->kept_upstream, "next", next);
+	if (look_at_database(c, database, document, err))
+		return err->code;
 	if (c->json)
 		return ctl_print(c, document, err);
 	ctl_say(c, "%s: %s %s has joined %s", "%s：%s %s 已加入上级 %s", c->home, unit, i->name, parent);
 	if (j->kept_upstream)
 		ctl_say(c, "%s/%s had an upstream block already; compare its url with %s", "%s/%s 中已有 upstream 段，请核对其 url 是否为 %s",
 		        c->home, SETTINGS_FILE, i->url[0]);
+	access_say(c, json_object_get(document, "access"));
 	ctl_say(c, "Next: %s", "下一步：%s", next);
 	return 0;
 }
@@ -173,7 +195,7 @@ int cmd_join(struct ctl *c, struct err *err)
 	r = home_join(c->home, &i, database[0], listen[0], urls, &joined, err);
 	take_back(c->home, had, r);
 	if (!r)
-		r = say_joined(c, &i, &joined, err);
+		r = say_joined(c, &i, &joined, database[0], err);
 	explicit_bzero(i.secret, sizeof(i.secret));
 	return r;
 }

@@ -215,18 +215,16 @@ static int adopt_here(struct merging *m, struct merging_row *row, const struct c
 
 int adopt_row(struct merging *m, struct merging_row *row, const struct cell *cells, struct err *err)
 {
-	bool stands = m->table_stands, walk = m->walk;
+	bool walk = m->walk;
 	int rc = held_cells(m->e->table, &row->held, &m->row, err);
 
 	if (rc != 0)
 		return rc;
-	m->adopting = m->walk = true;
-	m->table_stands = false;
+	m->adopting = m->walk = true;            /* the table stands, but where the row waits */
 	m->review = m->reg->adoption == ADOPT_REVIEW;
 	rc = adopt_here(m, row, cells, err);
 	m->adopting = m->review = false;
 	m->walk = walk;
-	m->table_stands = stands;
 	return rc;
 }
 

@@ -417,6 +417,8 @@ int seal_row(struct merging *m, struct look *look, struct err *err)
 		return too_large(m, &row, err);
 	if (look->reg->adoption > ADOPT_WAITS && (!row.held.exists || row.held.flags & STATE_QUARANTINE))
 		return cells != NULL ? adopt_row(m, &row, cells, err) : 0;
+	if (look->reg->adoption > ADOPT_WAITS && m->walk)
+		return 0;                        /* adopted already; the triggers stand since */
 	if (cells == NULL && row.stood && !(row.held.flags & STATE_QUARANTINE))
 		rc = seal_delete(m, &row, look, err);
 	else if (cells != NULL && !row.stood)

@@ -339,8 +339,8 @@ static int step(struct engine *e, struct reg **ret_adopted, bool *ret_more, stru
 		return rc;
 	if (n > 0) {
 		w.stage |= 1;
-	} else if (w.stage / 2 == (w.why == WALK_ADOPT)) {       /* its first half is over */
-		w.stage = w.why == WALK_ADOPT ? TABLE_BEGIN : STATE_BEGIN;
+	} else if (w.why == WALK_ADOPT ? w.stage >= STATE_BEGIN && w.reg->adoption != ADOPT_NOT : w.stage < STATE_BEGIN) {
+		w.stage = w.why == WALK_ADOPT ? TABLE_BEGIN : STATE_BEGIN;       /* its second half */
 		w.key.type = CELL_NULL;
 	} else {
 		done = true;
