@@ -360,8 +360,8 @@ static int take_rest(struct judging *j, struct reader *r, struct buf *learned, b
 	uint64_t list, needs, pending;
 	int rc = take_lists(j, r, &list, err);
 
-	/* Schema hold: its values name a policy that is here and could not be put in force yet; they wait there. */
-	if (rc == 0 && list_older(j->e, j->e->catalog->list, list) > 0 && policybox_waiting(j->e->db))
+	/* Schema hold: its values name a policy that is here and could not be put in force; they wait there. */
+	if (rc == 0 && list != j->e->catalog->list && list_older(j->e, list, j->e->catalog->list) == 0 && policybox_failed(j->e->db))
 		j->a.orders |= ORDER_HOLD;
 	needs = read_varint(r);
 	pending = read_varint(r);

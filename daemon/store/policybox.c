@@ -95,9 +95,9 @@ int policybox_fail(struct db *db, uint64_t issuer, uint64_t version, const char 
 
 /* ---- units, broadcasts */
 
-bool policybox_waiting(struct db *db)
+bool policybox_failed(struct db *db)
 {
-	sqlite3_stmt *q = db_statement(db, SQL_POLICY_WAITING, NULL);
+	sqlite3_stmt *q = db_statement(db, SQL_POLICY_FAILED, NULL);
 	bool any = q != NULL && db_step(db, q, NULL) > 0;
 
 	if (q != NULL)

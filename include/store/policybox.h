@@ -16,8 +16,8 @@ int policybox_get(struct db *db, uint64_t issuer, uint64_t version, struct arena
 int policybox_activate(struct db *db, uint64_t issuer, uint64_t version, int64_t at_ms, struct err *err);
 int policybox_fail(struct db *db, uint64_t issuer, uint64_t version, const char *note, int64_t at_ms, struct err *err);
 
-/* Whether a version newer than the one in force is here, staged or failed. */
-bool policybox_waiting(struct db *db);
+/* Whether a version newer than the one in force is here and could not be put in force. */
+bool policybox_failed(struct db *db);
 
 int units_clear(struct db *db, struct err *err);
 int units_add(struct db *db, uint64_t code, const char *name, struct err *err);

@@ -47,7 +47,7 @@
 	X(POLICY_RETIRE, "UPDATE terrace_policy SET state = CASE state WHEN 'active' THEN 'last' ELSE 'old' END WHERE issuer = ?1 AND version <> ?2 AND state IN ('active', 'last')") \
 	X(POLICY_GET, "SELECT canonical, state FROM terrace_policy WHERE issuer = ?1 AND version = ?2") \
 	X(POLICY_ACTIVE, "SELECT version, canonical FROM terrace_policy WHERE issuer = ?1 AND state = 'active'") \
-	X(POLICY_WAITING, "SELECT 1 FROM terrace_policy p WHERE p.state IN ('staged', 'failed') AND p.version > coalesce((SELECT max(a.version) FROM terrace_policy a WHERE a.issuer = p.issuer AND a.state = 'active'), 0) LIMIT 1") \
+	X(POLICY_FAILED, "SELECT 1 FROM terrace_policy p WHERE p.state = 'failed' AND p.version > coalesce((SELECT max(a.version) FROM terrace_policy a WHERE a.issuer = p.issuer AND a.state = 'active'), 0) LIMIT 1") \
 	X(POLICY_STAGED, "SELECT version, canonical FROM terrace_policy WHERE issuer = ?1 AND state = 'staged' ORDER BY version LIMIT 1") \
 	X(BROADCASTS, "SELECT id FROM terrace_segment WHERE kind >= 3 ORDER BY id") \
 	X(TIME_DROP, "DELETE FROM terrace_segment WHERE kind = 6 AND author = ?1 AND position < ?2") \
