@@ -125,23 +125,32 @@ static json_t *commands(const struct who *w, const char *database, const char *f
 	return list;
 }
 
+/* Under the home of who owns the folder: the unit files hide such. */
+static bool in_a_home(const char *folder)
+{
+	struct passwd pw, *found = NULL;
+	char text[1024];
+	struct stat st;
+
+	if (stat(folder, &st) || getpwuid_r(st.st_uid, &pw, text, sizeof(text), &found) != 0 || !found)
+		return false;
+	size_t n = strlen(found->pw_dir);
+	return n > 1 && !strncmp(folder, found->pw_dir, n) && (folder[n] == '/' || folder[n] == '\0');
+}
+
 int access_look(const char *database, json_t **ret, struct err *err)
 {
-	_cleanup_(free_pointer) char *folder = strdup(database), *why = NULL, *drop_in = NULL;
-	char *slash = folder ? strrchr(folder, '/') : NULL;
+	const char *slash = strrchr(database, '/');
+	_cleanup_(free_pointer) char *why = NULL, *drop_in = NULL;
+	_cleanup_(free_pointer) char *folder = slash ? strndup(database, slash > database ? (size_t)(slash - database) : 1) : strdup(".");
 	struct who w;
 
 	if (!folder)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (slash)
-		slash[slash == folder] = '\0';
-	else
-		strcpy(folder, ".");
 	who_find(&w);
 	why = in_the_way(&w, database, folder);
 	if (strncmp(folder, OURS, strlen(OURS)) && strcmp(w.name, HOME_USER) == 0)
-		drop_in = text_printf("[Service]\nReadWritePaths=%s\n%s", folder,
-		                      !strncmp(folder, "/home/", 6) || !strncmp(folder, "/root/", 6) ? "ProtectHome=no\n" : "");
+		drop_in = text_printf("[Service]\nReadWritePaths=%s\n%s", folder, in_a_home(folder) ? "ProtectHome=no\n" : "");
 	*ret = json_pack("{s:s, s:b, s:s?, s:o, s:s?}", "user", w.name, "ok", why == NULL, "why", why, "commands",
 	                 why ? commands(&w, database, folder) : json_array(), "drop_in", drop_in);
 	return *ret ? 0 : err_set(err, ERR_NOMEM, "out of memory");
