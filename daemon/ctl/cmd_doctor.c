@@ -17,9 +17,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "ctl/access.h"
-#include "engine/schema.h"
 #include "link/control.h"
 #include "link/dial.h"
+#include "store/capture.h"
 #include "store/survey.h"
 
 #define CONNECT_MS 5000
@@ -191,7 +191,7 @@ static void look_at_registers(struct visit *v, struct db *db)
 	for (uint32_t i = 0; i < c->nregs; i++)
 		if (c->regs[i]->policy)
 			look_at_register(v, db, c->regs[i]);
-	if (schema_begun(db))
+	if (capture_paused(db))
 		note(v, "upgrade", WARN, words(v, "capture is paused", "已暂停采集"), words(v, "terracectl schema end, when the application is upgraded",
 		     "业务程序升级完成后执行 terracectl schema end"));
 	catalog_release(c);

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "engine/lists.h"
 #include "engine/rules.h"
-#include "engine/schema.h"
 #include "store/local.h"
 
 int64_t now_ms(struct engine *e)
@@ -259,7 +258,7 @@ int engine_open(const struct engine_options *o, struct engine **ret, struct err 
 		rc = engine_reload_children(e, err);
 	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
-	e->paused = rc == 0 && schema_begun(e->db);
+	e->paused = rc == 0 && capture_paused(e->db);
 	if (rc != 0) {
 		engine_close(e);
 		return rc;
@@ -341,7 +340,7 @@ int engine_reopen(struct engine *e, struct err *err)
 		rc = engine_reload_children(e, err);
 	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
-	e->paused = rc == 0 && schema_begun(e->db);
+	e->paused = rc == 0 && capture_paused(e->db);
 	return rc;
 }
 

@@ -6,19 +6,12 @@
 #include "engine/hold.h"
 #include "store/reports.h"
 
-#define PAUSED "schema paused"
-
 static const struct cell no_key;
 
 int schema_running(const struct engine *e, struct err *err)
 {
 	return !e->paused ? 0 : err_set(err, ERR_BUSY, "an upgrade of the application's schema is going on; it ends with "
 	                                "`terracectl schema end`");
-}
-
-bool schema_begun(struct db *db)
-{
-	return meta_number(db, PAUSED, 0) != 0;
 }
 
 static int walking(void *arg, uint32_t reg)
@@ -35,7 +28,7 @@ static int take_away(struct engine *e, struct err *err)
 	for (uint32_t i = 0; rc == 0 && i < e->catalog->nregs; i++)
 		rc = capture_remove(e->db, e->catalog->regs[i], err);
 	if (rc == 0)
-		rc = meta_put_number(e->db, PAUSED, now_ms(e), err);
+		rc = meta_put_number(e->db, CAPTURE_PAUSED, now_ms(e), err);
 	return rc == 0 ? issue_put(e->db, "schema-paused", NULL, no_key, UNIT_NONE,
 	                           "capture is paused for an upgrade of the application; give terracectl schema end when it is done / "
 	                           "业务程序升级期间暂停采集，升级完成后请执行 terracectl schema end", now_ms(e), err) : rc;
@@ -70,7 +63,7 @@ int schema_begin(struct engine *e, const char *actor, json_t **ret, struct err *
 
 static int put_back(struct engine *e, int *ret_audited, struct err *err)
 {
-	int rc = meta_put_number(e->db, PAUSED, 0, err);
+	int rc = meta_put_number(e->db, CAPTURE_PAUSED, 0, err);
 
 	if (rc == 0)
 		rc = audit_remember(e, err);

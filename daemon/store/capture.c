@@ -126,6 +126,11 @@ int capture_install(struct db *db, const struct reg *r, const struct capture_mod
 	return 0;
 }
 
+bool capture_paused(struct db *db)
+{
+	return meta_number(db, CAPTURE_PAUSED, 0) != 0;
+}
+
 int capture_remove(struct db *db, const struct reg *r, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = { 0 };

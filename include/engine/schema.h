@@ -10,7 +10,5 @@ int schema_begin(struct engine *e, const char *actor, json_t **ret, struct err *
 int schema_end(struct engine *e, const char *actor, json_t **ret, struct err *err);
 /* ERR_BUSY while one is going on. */
 int schema_running(const struct engine *e, struct err *err);
-/* Whether the database says that one was begun; read when the file is opened. */
-bool schema_begun(struct db *db);
 
 #endif

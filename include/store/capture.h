@@ -41,6 +41,10 @@ int capture_check(struct db *db, const struct reg *r, const struct capture_modes
 /* "terrace_s7": the register's state table; made by capture_install where absent. */
 void state_table(const struct reg *r, char ret[32]);
 
+/* terrace_meta: since when capture is paused for an upgrade of the application; 0 or absent = it is not. */
+#define CAPTURE_PAUSED "schema paused"
+bool capture_paused(struct db *db);
+
 /* ---- the log */
 struct log_entry {
 	int64_t seq;
