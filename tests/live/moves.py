@@ -150,6 +150,10 @@ def main():
             broken = node.value("SELECT count(*) FROM pragma_foreign_key_check")
             waiting = len(node.ask("quarantine", "list"))
             checks.check(broken == 0 and waiting == 0, "%s: no orphan, nothing in quarantine" % node.label)
+        write(t.new, "UPDATE household SET village_code = '533001101201'")
+        wait(lambda: house(t.new) == "2@" + NEW, "the unit to be put back")
+        said = [r for r in t.new.ask("returns", "list") if r["register"] == "household" and "不出" in r["reason"]]
+        checks.check(len(said) == 1 and house(t.county) == "2@" + NEW, "a move beyond the ceiling goes back with a return")
         whole_village(checks, t, int(os.environ.get("HOUSES", "2500")))
     checks.close()
 
