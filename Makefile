@@ -159,7 +159,7 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/rep
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link,-fsanitize=fuzzer)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
-	@$(call link)
+	@$(call link,$(TEST_LIBS))
 
 $(BUILD)/man/%: daemon/man/%.scd
 	@mkdir -p $(@D)

@@ -263,7 +263,7 @@ static int get_items(struct decoder *d, struct payload *p)
 		if (kind > ITEM_RETURN && kind != ITEM_HEALED && kind % 2 != 0)
 			return err_set(d->err, ERR_FORMAT, "payload: an item of kind %" PRIu64 ", which must be understood "
 			               "and is not; this node needs a newer version", kind);
-		if (kind <= ITEM_RETURN || kind == ITEM_HEALED)
+		if (kind <= ITEM_RETURN || kind == ITEM_HEALED || kind == ITEM_ASK)
 			items[known++] = (struct item){ (uint32_t)kind, body };
 	}
 	p->items = items;

@@ -10,7 +10,6 @@
 #include "core/unit.h"
 #include "ctl/ctl.h"
 
-#define COMPARE_MS 5000                  /* how long the superior may take to compare digests */
 #define FILE_MOST (512u << 10)           /* of a list of invitations */
 
 static int order(struct ctl *c, const char *const *words, uint32_t n, json_t **ret, struct err *err)
@@ -204,88 +203,5 @@ int cmd_quarantine_retry(struct ctl *c, struct err *err)
 		        "仍有变更无法应用；用 terracectl quarantine list 查看。");
 	else
 		ctl_say(c, "Nothing is left in quarantine.", "隔离区已清空。");
-	return 0;
-}
-
-/* ---- reconcile: an audit of the tables, then what is known of the neighbours' digests */
-
-static bool superior_told(const json_t *document, const char *started)
-{
-	size_t i;
-	json_t *one;
-
-	json_array_foreach(json_object_get(document, "neighbours"), i, one) {
-		if (json_is_true(json_object_get(one, "superior")))
-			return strcmp(text_of(one, "as_of"), started) >= 0;
-	}
-	return true;
-}
-
-/* Until every row has been looked at, and for a moment until the superior has compared. */
-static int await_audit(struct ctl *c, const char *const *words, uint32_t nwords, uint64_t seconds, json_t **ret, int *ret_status,
-                       struct err *err)
-{
-	const struct source clock = source_system();
-	int64_t begin = clock.steady_ms(NULL), done_at = 0;
-
-	for (;;) {
-		int r = ctl_report(c, words, nwords, ret, ret_status, err);
-		int64_t now = clock.steady_ms(NULL);
-		bool done = !r && json_is_true(json_object_get(*ret, "done"));
-		if (done && !done_at)
-			done_at = now;
-		if (r || now - begin >= (int64_t)seconds * 1000 ||
-		    (done && (now - done_at >= COMPARE_MS || superior_told(*ret, text_of(*ret, "started")))))
-			return r;
-		json_release(ret);
-		nanosleep(&(struct timespec){ .tv_nsec = 200000000L }, NULL);
-	}
-}
-
-int cmd_reconcile(struct ctl *c, struct err *err)
-{
-	const char *only[2] = { NULL }, *wait[2] = { NULL }, *with[2] = { NULL }, *unit[2] = { NULL };
-	const struct ctl_option options[] = { { .name = "register", .value = only }, { .name = "wait", .value = wait },
-		                              { .name = "with", .value = with }, { .name = "unit", .value = unit } };
-	const char *look[8] = { "reconcile", "status" };
-	uint32_t nlook = 2;
-	_cleanup_(json_release) json_t *answer = NULL, *document = NULL;
-	uint64_t seconds = 600;
-	int status = 0, r = ctl_options(c, options, ARRAY_SIZE(options), 0, 1, err);
-
-	if (!r && c->argc && strcmp(c->argv[0], "status"))
-		r = err_set(err, ERR_USAGE, "%s: one word too many", c->argv[0]);
-	if (!r && wait[0] && text_number(wait[0], 0, 86400, &seconds))
-		r = err_set(err, ERR_USAGE, "--wait %s: seconds, 0 to 86400", wait[0]);
-	const char *const words[] = { "reconcile", "--register", only[0] };
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (options[i].value[0] && options[i].value != wait) {
-			static const char *const names[] = { "--register", "", "--with", "--unit" };
-			look[nlook++] = names[i];
-			look[nlook++] = options[i].value[0];
-		}
-	if (!r && !c->argc)              /* what is misspelt is told before anything is done */
-		r = ctl_report(c, look, nlook, &document, &status, err);
-	json_release(&document);
-	if (!r && !c->argc)
-		r = ctl_call_for(c, words, only[0] ? 3 : 1, -1, &answer, err);
-	if (!r)
-		r = await_audit(c, look, nlook, c->argc ? 0 : seconds, &document, &status, err);
-	if (r)
-		return r;
-	if (answer)
-		json_object_set(document, "actor", json_object_get(answer, "actor"));
-	bool done = json_is_true(json_object_get(document, "done"));
-	c->status = MAX(c->status, done ? status : 1);
-	r = ctl_print(c, document, err);
-	if (r || c->json)
-		return r;
-	if (!done)
-		ctl_say(c, "Not every row has been looked at yet; terracectl reconcile status says how far it is.",
-		        "尚未核对完；用 terracectl reconcile status 查看进度。");
-	else if (status)
-		ctl_say(c, "Something differs; rows that the table had otherwise are reported from now on.", "有差异；表中不同的行已作为变更上报。");
-	else
-		ctl_say(c, "Nothing differs, as far as is known.", "就目前所知没有差异。");
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "engine/adopt.h"
 #include "engine/contact.h"
 #include "engine/install.h"
+#include "engine/plan.h"
 #include "engine/merge.h"
 #include "engine/review.h"
 #include "engine/schema.h"
@@ -282,42 +283,9 @@ int audit_remember(struct engine *e, struct err *err)
 	return rc == 0 ? meta_put_number(e->db, "audit at", now_ms(e), err) : rc;
 }
 
-/* The administrator's reconciliation begins with an audit: every table against its state, row by row. */
-static int audit(const struct order *o, json_t **ret, struct err *err)
+static int reconcile(const struct order *o, json_t **ret, struct err *err)
 {
-	_cleanup_(engine_guard) struct engine *guard = NULL;
-	const char *only = o->n > 1 && strcmp(o->words[0], "--register") == 0 ? o->words[1] : NULL;
-	struct engine *e = o->e;
-	const struct reg *one = only != NULL ? catalog_register(e->catalog, slice_of(only)) : NULL;
-	int started = 0, rc;
-
-	if (only != NULL && (one == NULL || one->policy == NULL))
-		return err_set(err, ERR_NOT_FOUND, "%s is no register of the policies in force here", only);
-	rc = engine_seal(e, err);                /* what was written in the ordinary way is no finding */
-	if (rc == 0)
-		rc = engine_begin(e, err);
-	guard = e;
-	if (rc == 0)
-		rc = audit_remember(e, err);
-	if (rc == 0)
-		rc = watch_install(e, true, err);
-	for (uint32_t i = 0; rc == 0 && i < e->catalog->nregs; i++) {
-		const struct reg *r = e->catalog->regs[i];
-
-		if (r->policy == NULL || r->hold || (one != NULL && r != one))
-			continue;
-		rc = watch_walk(e, r, "audit", err);
-		started++;
-	}
-	if (rc == 0)
-		rc = engine_commit(e, err);
-	if (rc != 0)
-		return rc;
-	e->hello_due = e->parent != UNIT_NONE;
-	event(e, LOG_LEVEL_NOTICE, "reconcile", UNIT_NONE, NULL, "%d registers are compared with the record, asked by %s", started,
-	      o->actor);
-	*ret = json_pack("{s:i, s:s}", "registers", started, "actor", o->actor);
-	return 0;
+	return reconcile_command(o->e, o->words, o->n, o->actor, ret, err);
 }
 
 /* ---- an application's own database */
@@ -354,7 +322,7 @@ static const struct command {
 	{{"issues", "close"}, 2, close_issue},
 	{{"quarantine", "retry"}, 0, retry_waiting},
 	{{"quarantine", "drop"}, 2, drop_waiting},
-	{{"reconcile", NULL}, 0, audit},
+	{{"reconcile", NULL}, 0, reconcile},
 	{{"adopt", NULL}, 2, adopt},
 	{{"schema", "begin"}, 0, upgrade_begin},
 	{{"schema", "end"}, 0, upgrade_end},

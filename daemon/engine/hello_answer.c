@@ -254,16 +254,16 @@ static int mend(struct judging *j, struct err *err)
 	int rc = mending_get(j->e->db, j->l.peer, &stage, &at, err);
 
 	if (rc != 0 || (stage == MENDING_ALL && now_ms(j->e) - at <= HEAL_AGAIN_MS) ||
-	    (stage == MENDING_ROWS && now_ms(j->e) - at <= MENDING_MS))
+	    ((stage == MENDING_ROWS || stage == MENDING_AGAIN) && now_ms(j->e) - at <= MENDING_MS))
 		return rc;
-	if (stage == MENDING_NONE) {
+	if (stage == MENDING_NONE || stage == MENDING_TRIED) {
 		struct reader names = reader_of(buf_slice(&j->differ));
 		struct slice first = read_slice(&names);
 
 		event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests differ at rest: register %.*s%s; the rows that differ pass "
 		      "once more, both ways", (int)first.n, (const char *)first.p, j->a.ndiffer > 1 ? " and others" : "");
 		j->a.orders |= ORDER_RANGES;
-		return mending_put(j->e->db, j->l.peer, MENDING_ROWS, now_ms(j->e), err);
+		return mending_put(j->e->db, j->l.peer, stage == MENDING_NONE ? MENDING_ROWS : MENDING_AGAIN, now_ms(j->e), err);
 	}
 	event(j->e, LOG_LEVEL_ERROR, "alarm", j->l.peer, NULL, "digests still differ at rest");
 	heal(j, "digests differ at rest");

@@ -1,10 +1,12 @@
 /* Merge: a payload that came, change by change, into what is held.  Verdicts are the rule's; this file carries
  * them out (authority.md, What follows each verdict). */
+#include "engine/audit.h"
 #include "engine/rules.h"
 
 #include <string.h>
 
 #include "base/log.h"
+#include "store/compared.h"
 
 /* ---- what the rule asks */
 
@@ -78,6 +80,8 @@ static void begin(struct merging *m, struct engine *e, const struct arrival *fro
 	m->context = (struct rule_context){.unit = e->unit, .below = from->below, .whole_row = from->state || !from->below,
 	                                   .epochs = &e->epochs, .mode = ask_mode, .outdated = ask_outdated,
 	                                   .failing = judge_failing, .defaults = ask_defaults, .arg = m};
+	m->awaits = from->state && from->peer != UNIT_NONE && need_count(e->db, from->peer) > 0;
+	m->damaged = from->state && (finding_any(e->db) || difference_any(e->db));
 	m->context.healing = from->below && heal_going_on(e, from->peer);
 }
 
@@ -363,10 +367,12 @@ static int merge_change(struct merging *m, const struct payload *p, const struct
 		m->counts->old++;
 		return take_gone(m, &row, c, err);
 	}
-	if (rc == 0 && m->from->state && m->from->below)
+	if (rc == 0 && m->awaits)
 		rc = need_done(e->db, m->from->peer, r->name, row.held.key_cell, err);
 	if (rc == 0)
 		rc = incoming(m, &row, p, map, c, err);
+	if (rc == 0 && m->from->state && m->damaged)
+		rc = mend_row(m, &row, (const struct value *const *)m->incoming, m->nincoming, err);
 	/* Group row first: what the groups' values say of a life is judged by it. */
 	for (int pass = 0; pass < 2 && rc == 0; pass++)
 		for (uint32_t i = 0; i < m->nincoming && rc == 0; i++)

@@ -76,6 +76,7 @@ int merging_load(struct merging *m, struct reg *r, struct key key, struct mergin
 
 	m->reg = r;
 	row->up = 0;
+	row->mend = MEND_NONE;
 	row->nown = 0;
 	row->refused = NULL;
 	memset(row->down, 0, sizeof row->down);
@@ -485,13 +486,13 @@ static int touch(struct merging *m, struct merging_row *row, bool deleted, struc
 
 static int end_table(struct merging *m, struct merging_row *row, bool stands, struct err *err)
 {
-	bool lagged = (row->held.flags & STATE_QUARANTINE) != 0;
+	bool waits = (row->held.flags & STATE_QUARANTINE) != 0, lagged = waits || row->mend != MEND_NONE;
 	struct err say = {0};
 	int rc = 0;
 
 	if (m->reg->hold)
 		rc = err_set(&say, ERR_REFUSED, "schema hold: the table %s lacks a column of the policy", m->reg->name);
-	else if (m->reg->adoption != ADOPT_NOT && !m->adopting && (lagged || !row->held.exists))
+	else if (m->reg->adoption != ADOPT_NOT && !m->adopting && (waits || !row->held.exists))
 		rc = err_set(&say, ERR_REFUSED, "the rows of table %s wait for `terracectl adopt`", m->reg->name);
 	else if (row->refused != NULL)
 		rc = err_set(&say, ERR_REFUSED, "%s", row->refused);
@@ -508,7 +509,7 @@ static int end_table(struct merging *m, struct merging_row *row, bool stands, st
 			*err = say;
 		return rc;
 	}
-	if (lagged) {
+	if (waits) {
 		row->held.flags &= ~(uint32_t)STATE_QUARANTINE;
 		rc = quarantine_drop(m->e->db, m->reg, row->held.key_cell, err);
 		if (rc == 0)                     /* an unsealed row of that key stood in the way */
@@ -524,6 +525,8 @@ static bool changed(const struct merging_row *row)
 	const struct value *d = row->held.row->row.decision;
 	const struct life_state *l = row_current(row->held.row);
 
+	if (row->mend != MEND_NONE)
+		return true;
 	/* What waits in quarantine is tried again whenever it is looked at. */
 	if (!row->held.exists || row->refused != NULL || d->v != &row->held.set->row || row->held.flags & (STATE_ASIDE | STATE_QUARANTINE))
 		return true;

@@ -1,7 +1,8 @@
-/* Report: how the last audit stands, which rows it found, and what is known of the neighbours' digests.  The audit
- * itself is a command of the ledger (engine/command.c); the rows that it found stand in this node's own deltas. */
+/* Report: how the last reconciliation stands, which rows audit and comparisons found, and what is known of the
+ * neighbours' digests.  Rows that an audit sealed late, because triggers were missing, stand in this node's own deltas. */
 #include "engine/report_inside.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,7 +21,8 @@ struct audit {
 	uint64_t found[LIMIT_REGISTERS + 1];
 	json_t *rows, *neighbours, *seen;        /* seen: REGISTER and key of the rows counted */
 	json_t *registers;               /* of the neighbour at hand */
-	bool with;                       /* the neighbour asked for is one */
+	uint64_t *peers;                 /* neighbours, those asked for */
+	uint32_t npeers, room;
 	struct err *err;
 	int rc;
 	bool busy;
@@ -63,6 +65,8 @@ static int payload_rows(struct audit *a, const struct payload *p)
 		put(j, "register", json_slice(p->registers[c->reg].name));
 		put(j, "key", json_slice(buf_slice(&key)));
 		put(j, "unit", json_unit(c->unit));
+		put(j, "kind", json_string("captured-late"));
+		put(j, "will", json_string("reported as this node's: triggers were missing when it was written"));
 		json_array_append_new(a->rows, j);
 	}
 	return 0;
@@ -142,7 +146,7 @@ static int register_compared(void *arg, const char *name, uint64_t unit, const c
 
 static int neighbour(struct audit *a, uint64_t unit, const char *name, bool superior)
 {
-	char digest[16] = "";
+	char digest[16] = "", name_of[40];
 	struct link l;
 	int64_t at = 0;
 	bool found = false;
@@ -151,7 +155,17 @@ static int neighbour(struct audit *a, uint64_t unit, const char *name, bool supe
 
 	if (a->r->with != UNIT_NONE && a->r->with != unit)
 		return 0;
-	a->with = true;
+	if (a->npeers == a->room) {
+		uint64_t *more = arena_array(&a->r->arena, a->room * 2 + 16, sizeof *more);
+
+		if (more == NULL)
+			return err_set(a->err, ERR_NOMEM, "reconcile: memory is short");
+		if (a->npeers > 0)
+			memcpy(more, a->peers, a->npeers * sizeof *more);
+		a->peers = more;
+		a->room = a->room * 2 + 16;
+	}
+	a->peers[a->npeers++] = unit;
 	rc = link_get(a->r->db, unit, &l, &found, a->err);
 	if (rc == 0 && found)
 		rc = link_digest(a->r->db, unit, digest, &at, a->err);
@@ -164,6 +178,10 @@ static int neighbour(struct audit *a, uint64_t unit, const char *name, bool supe
 	put(j, "superior", json_boolean(superior));
 	put(j, "digest", json_string(*digest != '\0' ? digest : "unknown"));
 	put(j, "as_of", json_time(at));
+	snprintf(name_of, sizeof name_of, "reconciled/%012llu", (unsigned long long)unit);
+	put(j, "compared", json_time(meta_number(a->r->db, name_of, 0)));
+	snprintf(name_of, sizeof name_of, "left out/%012llu", (unsigned long long)unit);
+	put(j, "more", json_boolean(meta_number(a->r->db, name_of, 0) != 0));
 	put(j, "registers", a->registers = json_array());
 	json_array_append_new(a->neighbours, j);
 	if (a->r->filter.reg == NULL && a->r->filter.unit == UNIT_NONE)
@@ -184,7 +202,7 @@ int report_reconcile(struct report *r, struct err *err)
 {
 	_cleanup_(json_release) json_t *seen = json_object();
 	struct audit a = { .r = r, .after = meta_number(r->db, "audit segment", INT64_MAX), .seen = seen, .err = err };
-	uint64_t log = 0;
+	uint64_t log = 0, more = 0;
 	int rc = report_catalog(r, err);
 
 	r->ret = json_object();
@@ -203,11 +221,15 @@ int report_reconcile(struct report *r, struct err *err)
 		rc = report_peers(r->db, child, &a, err);
 	if (rc != 0 || a.rc != 0)
 		return rc != 0 ? rc : a.rc;
-	if (r->with != UNIT_NONE && !a.with)
+	if (r->with != UNIT_NONE && a.npeers == 0)
 		return err_set(err, ERR_NOT_FOUND, "unit %012llu is neither the superior of this node nor a direct subordinate; "
 		               "terracectl peers lists them", (unsigned long long)r->with);
 	if (r->filter.reg != NULL && report_reg(r, r->filter.reg) == NULL)
 		return err_set(err, ERR_NOT_FOUND, "%s is no register of the policies in force here", r->filter.reg);
+	rc = report_plan(r, a.rows, a.peers, a.npeers, a.found, &more, err);
+	if (rc != 0)
+		return rc;
+	put(r->ret, "more", json_count(more));
 	put(r->ret, "done", json_boolean(!a.busy && log == 0));
 	put(r->ret, "registers", registers_json(&a));
 	for (uint32_t i = 0; i <= LIMIT_REGISTERS; i++)

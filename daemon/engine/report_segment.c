@@ -147,7 +147,7 @@ static json_t *change_json(struct report *r, const struct payload *p, const stru
 
 static json_t *item_json(const struct item *i)
 {
-	static const char *const names[] = { "", "broadcast", "record", "epoch", "settled", "return", "", "healed" };
+	static const char *const names[] = { "", "broadcast", "record", "epoch", "settled", "return", "", "healed", "ask" };
 	json_t *j = json_object();
 
 	put(j, "kind", i->kind < ARRAY_SIZE(names) && *names[i->kind] ? json_string(names[i->kind]) : json_count(i->kind));

@@ -361,10 +361,9 @@ static int cut_found(struct engine *e, struct rounds *x, struct err *err)
 		qsort(x->mine, x->nmine, sizeof *x->mine, by_side);
 	if (x->nneeds > 1)
 		qsort(x->needs, x->nneeds, sizeof *x->needs, by_need);
-	x->differ = x->nmine + (uint32_t)x->wanted;
-	if (x->purpose == ROUNDS_HEAL && x->differ > HEAL_MOST)
+	if (x->purpose == ROUNDS_HEAL && x->nmine + x->wanted > HEAL_MOST)
 		return heal_start(e, e->parent, "more rows differ than are worth naming", err);
-	if (x->purpose == ROUNDS_HEAL || x->differ <= PLAN_MOST)
+	if (x->purpose == ROUNDS_HEAL || x->nmine + x->wanted <= PLAN_MOST)
 		return 0;
 	x->more = true;
 	x->nmine = MIN(x->nmine, PLAN_MOST / 2);
@@ -613,6 +612,7 @@ static int take_fetch(struct engine *e, struct rounds *x, struct reader *r, stru
 	for (uint32_t i = 0; i < nkeys && rc == 0; i++)
 		rc = take_key(e, x, keys[i].reg, keys[i].key, err);
 	x->first = false;
+	x->differ += nkeys;
 	return rc == 0 && !reader_done(r) ? malformed(err) : rc;
 }
 

@@ -258,6 +258,8 @@ static int fetch_register(struct answering *x, struct fetching *f, struct err *e
 
 static int fetch_mark(struct answering *x, const struct fetching *f, struct err *err)
 {
+	enum mending stage;
+	int64_t at;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < f->n && rc == 0; i++) {
@@ -269,7 +271,9 @@ static int fetch_mark(struct answering *x, const struct fetching *f, struct err 
 	}
 	if (rc != 0 || !(f->flags & FETCH_LAST))
 		return rc;
-	rc = mending_put(x->e->db, x->peer, MENDING_TRIED, now_ms(x->e), err);
+	rc = mending_get(x->e->db, x->peer, &stage, &at, err);
+	if (rc == 0)
+		rc = mending_put(x->e->db, x->peer, stage == MENDING_AGAIN ? MENDING_TRIED_AGAIN : MENDING_TRIED, now_ms(x->e), err);
 	if (rc == 0 && f->n == 0 && f->flags & FETCH_FIRST)
 		rc = round_recount(x->e, x->peer, err);
 	return rc == 0 ? dirty_items_again(x->e->db, x->peer, err) : rc;       /* as in every heal: the records of its subtree */

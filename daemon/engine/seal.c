@@ -206,21 +206,36 @@ int engine_seal(struct engine *e, struct err *err)
 
 /* ---- rows that no trigger named: a register that begins with rows, an audit after the schema moved */
 
-static int seal_keys(struct merging *m, struct reg *r, const struct key *keys, uint32_t n, bool gone_only, struct err *err)
+static int seal_keys(struct engine *e, struct reg *r, const struct key *keys, uint32_t n, bool gone_only, uint32_t late,
+                     struct err *err)
 {
-	struct look *look = arena_alloc(&m->pass, sizeof *look);
-	int rc = look == NULL ? memory(r, err) : 0;
+	static const struct arrival self;
+	struct counts counts = {0};
+	struct merging m;
+	struct look *look;
+	int rc;
 
+	merging_begin(&m, e, &self, &counts);
+	m.table_stands = true;
+	m.walk = true;
+	m.late = late;
+	look = arena_alloc(&m.pass, sizeof *look);
+	rc = look == NULL ? memory(r, err) : 0;
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
-		arena_reset(&m->row);
-		rc = seal_look(m, r, key_column(keys[i], &m->row), look, err);
+		arena_reset(&m.row);
+		rc = seal_look(&m, r, key_column(keys[i], &m.row), look, err);
 		if (rc != 0)
 			break;
 		look->whole = true;
 		look->gone_only = gone_only;
-		rc = seal_row(m, look, err);
-		state_trim(m->e->state);
+		rc = seal_row(&m, look, err);
+		state_trim(m.e->state);
 	}
+	if (rc == 0)
+		rc = via_settle(&m, err);
+	if (rc == 0)
+		rc = merging_end(&m, err);
+	merging_release(&m);
 	return rc;
 }
 
@@ -228,26 +243,19 @@ static int seal_keys(struct merging *m, struct reg *r, const struct key *keys, u
 int seal_walk(struct engine *e, struct reg *r, const struct cell *after, bool state_rows, bool late, uint32_t most,
               struct arena *a, struct cell *ret_last, uint32_t *ret_n, struct err *err)
 {
-	static const struct arrival self;
-	struct counts counts = {0};
-	struct merging m;
 	struct key *keys;
 	int rc = state_rows ? state_scan(e->state, r, after, UNIT_NONE, most, a, &keys, ret_n, err) :
 	         table_scan(e->table, r, after, most, a, &keys, ret_n, err);
 
 	if (rc != 0 || *ret_n == 0)
 		return rc;
-	merging_begin(&m, e, &self, &counts);
-	m.table_stands = true;
-	m.walk = true;
-	m.late = late ? CHANGE_LATE : 0;
-	rc = seal_keys(&m, r, keys, *ret_n, state_rows, err);
-	if (rc == 0)
-		rc = via_settle(&m, err);
-	if (rc == 0)
-		rc = merging_end(&m, err);
-	merging_release(&m);
+	rc = seal_keys(e, r, keys, *ret_n, state_rows, late ? CHANGE_LATE : 0, err);
 	if (rc == 0)
 		*ret_last = key_column(keys[*ret_n - 1], a);
 	return rc;
+}
+
+int seal_late(struct engine *e, struct reg *r, struct key key, struct err *err)
+{
+	return seal_keys(e, r, &key, 1, false, CHANGE_LATE, err);
 }

@@ -3,6 +3,7 @@
 #include "engine/contact.h"
 #include "engine/hold.h"
 #include "engine/merge.h"
+#include "engine/plan.h"
 #include "store/terms.h"
 
 #define LOOK_MS 30000
@@ -316,6 +317,10 @@ int64_t engine_tick(struct engine *e, bool hint)
 	wait = MIN(wait, look(e, hint));
 	rc = watch_step(e, &more, &err);
 	report(e, "seal", rc, &err);
+	if (steady_ms(e) >= e->next_weekly_ms)
+		e->next_weekly_ms = plan_weekly(e);
+	if (e->walk_ms > steady_ms(e))
+		wait = MIN(wait, e->walk_ms - steady_ms(e));
 	wait = more ? 0 : MIN(wait, hash(e));
 	wait = MIN(wait, retry(e));
 	wait = MIN(wait, via(e));

@@ -3,12 +3,17 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/audit.h"
 #include "engine/merge.h"
 #include "engine/adopt.h"
 #include "engine/seal.h"
 #include "engine/watch.h"
+#include "store/terms.h"
 
 #define WALK_ROWS 2000u
+#define CHUNK_MS 500
+#define PAUSE_MS 2000
+#define QUIET_MS 1000                    /* since the application's last write */
 #define WALK_WAITING 500u                 /* rows of the state a slice: each is a savepoint where it waits */
 
 /* ---- modes */
@@ -195,7 +200,8 @@ int watch_install(struct engine *e, bool check, struct err *err)
 
 /* ---- the walk */
 
-enum why_walk { WALK_ADOPT, WALK_AUDIT };
+enum why_walk { WALK_ADOPT, WALK_AUDIT, WALK_CHECK, WALK_WEEKLY, WALKS };
+static const char *const why_walk[] = { "adopt", "audit", "check", "weekly" };
 
 /* An adoption goes over the state first, so that parents of what is written later are there. */
 enum stage { TABLE_BEGIN, TABLE_ON, STATE_BEGIN, STATE_ON };
@@ -210,7 +216,7 @@ int watch_walk(struct engine *e, const struct reg *r, const char *why, struct er
 		return 0;                        /* its rows are not ours yet */
 	bind_u64(q, 1, r->number);
 	sqlite3_bind_null(q, 2);
-	sqlite3_bind_int64(q, 3, strcmp(why, "adopt") == 0 ? STATE_BEGIN : TABLE_BEGIN);
+	sqlite3_bind_int64(q, 3, strcmp(why, why_walk[WALK_ADOPT]) == 0 ? STATE_BEGIN : TABLE_BEGIN);
 	bind_text(q, 4, why);
 	return db_run(e->db, q, err);
 }
@@ -237,13 +243,16 @@ static int walk_of(struct engine *e, struct reg *r, struct arena *a, struct walk
 	ret->reg = r;
 	ret->key = cell_copy(a, read_cell(q, 0));
 	ret->stage = sqlite3_column_int64(q, 1);
-	ret->why = strcmp((const char *)sqlite3_column_text(q, 2), "audit") == 0 ? WALK_AUDIT : WALK_ADOPT;
+	ret->why = WALK_ADOPT;
+	for (enum why_walk why = WALK_ADOPT; why < WALKS; why++)
+		if (strcmp((const char *)sqlite3_column_text(q, 2), why_walk[why]) == 0)
+			ret->why = why;
 	*ret_found = true;
 	sqlite3_reset(q);
 	return 0;
 }
 
-/* The walk of the first register, parents first. */
+/* The walk of the first register, parents first; one in the background waits for the others. */
 static int walk_get(struct engine *e, struct arena *a, struct walk *ret, bool *ret_found, struct err *err)
 {
 	sqlite3_stmt *q = db_statement(e->db, SQL_SEAL_CURSOR_ANY, err);
@@ -257,9 +266,12 @@ static int walk_get(struct engine *e, struct arena *a, struct walk *ret, bool *r
 	if (rc <= 0)
 		return rc < 0 ? ERR_DB : 0;
 	rc = 0;
-	for (uint32_t i = 0; rc == 0 && !*ret_found && i < e->catalog->nregs; i++)
-		if (!e->catalog->regs[i]->hold)
-			rc = walk_of(e, e->catalog->regs[i], a, ret, ret_found, err);
+	for (int pass = 0; pass < 2; pass++)
+		for (uint32_t i = 0; rc == 0 && !*ret_found && i < e->catalog->nregs; i++) {
+			if (!e->catalog->regs[i]->hold)
+				rc = walk_of(e, e->catalog->regs[i], a, ret, ret_found, err);
+			*ret_found = *ret_found && (pass > 0 || ret->why != WALK_WEEKLY);
+		}
 	return rc;
 }
 
@@ -273,7 +285,7 @@ static int walk_put(struct engine *e, const struct walk *w, bool done, struct er
 	if (!done) {
 		bind_cell(q, 2, w->key);
 		sqlite3_bind_int64(q, 3, w->stage);
-		bind_text(q, 4, w->why == WALK_AUDIT ? "audit" : "adopt");
+		bind_text(q, 4, why_walk[w->why]);
 	}
 	return db_run(e->db, q, err);
 }
@@ -302,6 +314,36 @@ static int walk_waiting(struct engine *e, struct walk *w, struct arena *a, uint3
 	return rc;
 }
 
+bool watch_walking(struct engine *e, const struct reg *r)
+{
+	sqlite3_stmt *q = db_statement(e->db, SQL_WALKING, NULL);
+	bool walking;
+
+	if (q == NULL)
+		return false;
+	bind_u64(q, 1, r->number);
+	walking = db_step(e->db, q, NULL) > 0;
+	sqlite3_reset(q);
+	return walking;
+}
+
+/* Compared with the record: every row has its hash before. */
+static int walk_look(struct engine *e, struct walk *w, struct arena *a, uint32_t *ret_n, struct err *err)
+{
+	struct cell from = w->key;
+	uint64_t before = terms_pending(e->state), left = 0;
+
+	if (before > 0) {
+		int rc = terms_hash(e->state, e->table, e->catalog, e->unit, WALK_ROWS, &left, err);
+
+		if (rc != 0 || (left > 0 && left != before)) {
+			*ret_n = UINT32_MAX;
+			return rc;
+		}
+	}
+	return audit_walk(e, w->reg, w->stage & 1 ? &from : NULL, w->stage >= STATE_BEGIN, WALK_ROWS, a, &w->key, ret_n, err);
+}
+
 static int walk_slice(struct engine *e, struct walk *w, struct arena *a, uint32_t *ret_n, struct err *err)
 {
 	bool state_rows = w->stage >= STATE_BEGIN;
@@ -309,6 +351,8 @@ static int walk_slice(struct engine *e, struct walk *w, struct arena *a, uint32_
 	uint32_t waiting = 0;
 	int rc = 0;
 
+	if (w->why == WALK_CHECK || w->why == WALK_WEEKLY)
+		return walk_look(e, w, a, ret_n, err);
 	if (!state_rows || w->why == WALK_AUDIT)
 		rc = seal_walk(e, w->reg, w->stage & 1 ? &from : NULL, state_rows, w->why == WALK_AUDIT,
 		               state_rows ? WALK_WAITING : WALK_ROWS, a, &w->key, ret_n, err);
@@ -335,7 +379,8 @@ static int step(struct engine *e, struct reg **ret_adopted, bool *ret_more, stru
 	rc = seal_empty(e, err);
 	if (rc == 0)
 		rc = walk_slice(e, &w, &a, &n, err);
-	if (rc != 0)
+	*ret_more = true;
+	if (rc != 0 || n == UINT32_MAX)          /* hashes first */
 		return rc;
 	if (n > 0) {
 		w.stage |= 1;
@@ -345,13 +390,33 @@ static int step(struct engine *e, struct reg **ret_adopted, bool *ret_more, stru
 	} else {
 		done = true;
 		event(e, LOG_LEVEL_INFO, "seal", UNIT_NONE, NULL, "register %s: all rows have been looked at", w.reg->name);
+		if (w.why == WALK_CHECK || w.why == WALK_WEEKLY)
+			audit_tell(e, w.reg);
 		if (w.why == WALK_ADOPT && w.reg->adoption != ADOPT_NOT) {
 			*ret_adopted = w.reg;
 			rc = adopt_end(e, w.reg, err);
 		}
 	}
-	*ret_more = true;
 	return rc == 0 ? walk_put(e, &w, done, err) : rc;
+}
+
+/* In the background: chunks of half a second, a pause after each, and none while the application writes. */
+static bool may_go_on(struct engine *e)
+{
+	int64_t now = steady_ms(e);
+
+	if (now < e->walk_ms)
+		return false;
+	if (now - e->hint_ms < QUIET_MS || log_pending(e->db)) {
+		e->walk_ms = now + QUIET_MS;
+		return false;
+	}
+	if (now - e->walk_began_ms >= CHUNK_MS + PAUSE_MS)
+		e->walk_began_ms = now;
+	if (now - e->walk_began_ms <= CHUNK_MS)
+		return true;
+	e->walk_ms = e->walk_began_ms + CHUNK_MS + PAUSE_MS;
+	return false;
 }
 
 int watch_step(struct engine *e, bool *ret_more, struct err *err)
@@ -364,7 +429,7 @@ int watch_step(struct engine *e, bool *ret_more, struct err *err)
 	int rc = walk_get(e, &a, &w, &found, err);
 
 	*ret_more = false;
-	if (rc != 0 || !found)
+	if (rc != 0 || !found || (w.why == WALK_WEEKLY && !may_go_on(e)))
 		return rc;
 	rc = engine_begin(e, err);
 	guard = e;

@@ -303,7 +303,7 @@ int state_save(struct state *s, struct held *h, uint64_t scope, bool erase, stru
 	if (rc != 0)
 		return rc;
 	flags |= (d->alive ? STATE_ALIVE : 0) | (any ? STATE_ASIDE : 0);
-	if (h->exists && set == h->set && flags == h->stored_flags && d->row_unit == h->unit && !(any && h->has_term))
+	if (!h->rehash && h->exists && set == h->set && flags == h->stored_flags && d->row_unit == h->unit && !(any && h->has_term))
 		return 0;                        /* nothing changed that this row says */
 	rc = account(s, rs, h, stood, stands, d->row_unit, err);
 	if (rc != 0)

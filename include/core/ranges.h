@@ -6,12 +6,12 @@
  * among them that differ for it, and so on; a span of at most LIMIT_RANGES_LEAF rows is answered by their ids.  The
  * driver then knows which of its rows the other lacks in that form, and which ids of the other it lacks.
  *
- * Pure: rows come from a callback, spans go into an arena.  Sums are cut to 8 bytes and ids to 6: they find
- * accidents; against a liar stands the signed chain.
+ * Pure: rows come from a callback, spans go into an arena.  Sums are cut to 6 bytes and ids to 5: they find
+ * accidents, what they miss the digests still show; against a liar stands the signed chain.
  *
  * Form of one register's spans: name (length-prefixed); varint count of units ≤ LIMIT_RANGES_UNITS (0: every unit in
  * the driver's scope), each a varint, the first as it is, the others less the one before; varint count of spans, per
- * span: byte mode, the bound (below), and with mode 1 eight bytes, with mode 2 varint count and six bytes each.  A
+ * span: byte mode, the bound (below), and with mode 1 six bytes, with mode 2 varint count and five bytes each.  A
  * span reaches from the bound before it (the first: from the beginning) up to, not including, its own.  Keys behind
  * the last bound are skipped.
  * Form of a bound or key: byte class (core/value.h; 0: the end), then zigzag varint | 8 bytes | for text and blob
@@ -23,9 +23,9 @@
 #include "core/limits.h"
 #include "core/value.h"
 
-#define RANGES_WAYS 16u
-#define RANGES_SUM  8u
-#define RANGES_ID   6u
+#define RANGES_WAYS 8u
+#define RANGES_SUM  6u
+#define RANGES_ID   5u
 
 enum span_mode {
 	SPAN_SKIP,                       /* nothing more is asked about it */

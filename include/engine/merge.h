@@ -48,6 +48,8 @@ struct merging {
 	struct state_builder own[LEVELS];        /* own writes by ceiling, sealed at the end */
 	struct touched *touched;
 	const struct touched *waiting;   /* rows that an earlier pass found breaking a foreign key: straight to quarantine */
+	bool awaits;                     /* rows were asked of the sender of this state */
+	bool damaged;                    /* rows were found damaged: a state may mend them (engine/audit.h) */
 	bool table_stands;               /* own writes of the application: the table says so already */
 	bool walk;                       /* sealing rows that no trigger named */
 	uint64_t decider;                /* of a record that tells of another's decision; UNIT_NONE: this node */
@@ -61,6 +63,12 @@ struct merging {
 	uint32_t late;                   /* CHANGE_LATE for what an audit found */
 };
 
+enum mending_kind {
+	MEND_NONE,
+	MEND_TABLE,                      /* the table is written as the record says */
+	MEND_STATE,                      /* that too, and the row's hash is made anew */
+};
+
 /* The row as it was before, and what is due for it. */
 struct merging_row {
 	struct held held;
@@ -69,6 +77,7 @@ struct merging_row {
 	struct ident life;
 	const struct value **decisions;  /* of the standing life, by group, as they were */
 	const struct value **shown;      /* what the table shows, by group */
+	enum mending_kind mend;          /* (engine/audit.h) */
 	uint64_t up;                     /* the row becomes dirty for the parent */
 	uint64_t down[2];                /* children */
 	uint64_t groups[2];

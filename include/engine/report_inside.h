@@ -50,6 +50,10 @@ int report_segment_dump(struct report *r, struct err *err);
 int report_segment_verify(struct report *r, struct err *err);
 int report_verify(struct report *r, struct err *err);
 int report_reconcile(struct report *r, struct err *err);
+/* (report_plan.c) What audit and comparisons with those peers found, appended to rows; found: counted by number of the
+ * register; *ret_more: rows left out. */
+int report_plan(struct report *r, json_t *rows, const uint64_t *peers, uint32_t npeers, uint64_t *found, uint64_t *ret_more,
+                struct err *err);
 int report_adopt(struct report *r, struct err *err);
 
 /* ---- parts of documents; NULL where memory is short, which json's own setters pass on as an error */

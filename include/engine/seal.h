@@ -10,4 +10,8 @@
  * the state (state_rows) that the table may lack.  late: found by an audit.  In the caller's transaction. */
 int seal_walk(struct engine *e, struct reg *r, const struct cell *after, bool state_rows, bool late, uint32_t most,
               struct arena *a, struct cell *ret_last, uint32_t *ret_n, struct err *err);
+
+/* One row that no trigger named, as a person wants it kept. */
+int seal_late(struct engine *e, struct reg *r, struct key key, struct err *err);
+
 #endif

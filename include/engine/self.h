@@ -47,6 +47,7 @@ struct engine {
 	/* what is due (engine/tick.c), in steady milliseconds */
 	int64_t log_last, log_seen_ms, log_first_ms, next_look_ms, hint_ms;
 	int64_t schema_version;
+	int64_t walk_ms, walk_began_ms, next_weekly_ms;  /* the background audit: when it goes on; when its chunk began */
 	int64_t next_retry_ms, next_via_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
 	bool paused;                     /* terracectl schema begin: nothing is captured, taken or sent until schema end */
 	int64_t noted_s;                 /* tree time of the last time note (top) */
@@ -153,11 +154,13 @@ int seal_delta(struct engine *e, enum level ceiling, const struct payload *p, st
 /* Installs the triggers of every register, or (check) only where some are missing: then the register is audited. */
 int watch_install(struct engine *e, bool check, struct err *err);
 int watch_register(struct engine *e, struct reg *r, struct err *err);            /* the triggers of one, without a word */
-/* Rows of the register are walked by the next ticks and sealed where no trigger named them; why: "adopt", "audit". */
+/* Rows of the register are walked by the next ticks and sealed where no trigger named them; why: "adopt", "audit"; or
+ * they are compared with the record (engine/audit.h): "check", "weekly". */
 int watch_walk(struct engine *e, const struct reg *r, const char *why, struct err *err);
 /* What the walks that begin now find is what `reconcile status` lists (engine/command.c). */
 int audit_remember(struct engine *e, struct err *err);
-/* One slice of such a walk; *ret_more: there is more. */
+bool watch_walking(struct engine *e, const struct reg *r);
+/* One slice of such a walk; *ret_more: there is more.  "check" lists what differs, "weekly" too, in the background. */
 int watch_step(struct engine *e, bool *ret_more, struct err *err);
 
 /* ---- contact */

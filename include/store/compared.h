@@ -33,6 +33,8 @@ enum mending {
 	MENDING_NONE,
 	MENDING_ROWS,                    /* the child is to look for the rows that do */
 	MENDING_TRIED,                   /* it found them, and they passed both ways */
+	MENDING_AGAIN,                   /* once more: if no row differs now, a sum is wrong */
+	MENDING_TRIED_AGAIN,
 	MENDING_ALL,                     /* that did not help: everything passed once more */
 };
 int mending_get(struct db *db, uint64_t peer, enum mending *ret, int64_t *ret_at_ms, struct err *err);

@@ -28,6 +28,7 @@ struct held {
 	const struct version_set *set;
 	bool has_term;
 	struct term term;
+	bool rehash;                     /* the term is made anew though nothing changed that the state row says */
 	struct row *row;                 /* cells of standing decisions NULL until held_cells */
 	bool has_cells;
 };

@@ -132,6 +132,15 @@
 	X(COMPARED_PUT, "INSERT OR REPLACE INTO terrace_compared(peer, register, unit, found, at) VALUES(?1, ?2, ?3, ?4, ?5)") \
 	X(COMPARED_EACH, "SELECT register, unit, found, at FROM terrace_compared WHERE peer = ?1 ORDER BY register, unit") \
 	X(COMPARED_DROP, "DELETE FROM terrace_compared WHERE peer = ?1 AND unit <> 0") \
+	X(FINDING_PUT, "INSERT OR REPLACE INTO terrace_finding(register, key, kind, asked, since) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(FINDING_CLEAR, "DELETE FROM terrace_finding WHERE register = ?1 AND key = ?2") \
+	X(FINDING_FORGET, "DELETE FROM terrace_finding WHERE register = ?1 AND asked = 0") \
+	X(FINDING_GET, "SELECT kind, asked FROM terrace_finding WHERE register = ?1 AND key = ?2") \
+	X(FINDING_EACH, "SELECT register, key, kind, asked FROM terrace_finding WHERE ?1 = 0 ORDER BY register, key") \
+	X(FINDING_ANY, "SELECT 1 FROM terrace_finding LIMIT 1") \
+	X(FINDING_COUNT, "SELECT count(*) FROM terrace_finding WHERE register = ?1") \
+	X(FINDING_ISSUE, "SELECT 1 FROM terrace_issue WHERE register = ?1 AND key = ?2 AND state = 'open' LIMIT 1") \
+	X(WALKING, "SELECT 1 FROM terrace_seal_cursor WHERE register = ?1") \
 	X(DIFFERENCE_PUT, "INSERT OR REPLACE INTO terrace_difference(peer, register, key, held, body, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(DIFFERENCE_EACH, "SELECT register, key, held, body FROM terrace_difference WHERE peer = ?1 ORDER BY register, key") \
 	X(DIFFERENCE_ANY, "SELECT 1 FROM terrace_difference LIMIT 1") \

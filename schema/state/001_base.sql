@@ -78,6 +78,9 @@ CREATE TABLE terrace_link(peer INTEGER NOT NULL PRIMARY KEY, received INTEGER NO
 -- what the last comparison with a neighbour found, register by register; unit 0: of the whole scope
 CREATE TABLE terrace_compared(peer INTEGER NOT NULL, register TEXT NOT NULL, unit INTEGER NOT NULL, found TEXT NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(peer, register, unit)) WITHOUT ROWID;
+-- rows whose table is not what the record says, as an audit found them (store/findings.h)
+CREATE TABLE terrace_finding(register INTEGER NOT NULL, key NOT NULL, kind INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 0,
+  since INTEGER NOT NULL, PRIMARY KEY(register, key)) WITHOUT ROWID;
 -- rows that a reconciliation found different; held: the peer has the row; body: its state as the peer tells it
 CREATE TABLE terrace_difference(peer INTEGER NOT NULL, register INTEGER NOT NULL, key NOT NULL, held INTEGER NOT NULL,
   body BLOB, at INTEGER NOT NULL, PRIMARY KEY(peer, register, key)) WITHOUT ROWID;

@@ -296,6 +296,24 @@ void contact(struct node *child, struct node *parent)
 	fail_msg("never quiet");
 }
 
+void lose(struct node *n, const char *id)
+{
+	struct engine *e1 = n->engine;
+	struct reg *r = catalog_register(e1->catalog, slice_of("aid"));
+	const struct cell cell = { .type = CELL_TEXT, .s = slice_of(id) };
+	const struct key key = { &cell, 1 };
+	struct arena a = { 0 };
+	struct held h;
+
+	OK(engine_begin(e1, e));
+	OK(state_load(e1->state, r, key, &a, &h, e));
+	assert_true(h.exists);
+	OK(state_delete(e1->state, &h, e1->unit, e));
+	OK(table_delete(e1->table, r, key, e));
+	OK(engine_commit(e1, e));
+	arena_release(&a);
+}
+
 void seal(struct node *n)
 {
 	OK(engine_seal(n->engine, e));

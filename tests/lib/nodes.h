@@ -54,6 +54,7 @@ void sql(struct node *n, const char *text);
 int64_t ask(struct node *n, const char *text);   /* the first cell; INT64_MIN without a row */
 #define AMOUNT(node, id) ask(node, "SELECT amount FROM aid WHERE id = '" id "'")
 void seal(struct node *n);
+void lose(struct node *n, const char *id);       /* the row, from state and table, as if it never had come */
 
 const struct facts *facts(const struct node *n);
 void hello(struct node *child, struct node *parent, bool *ret_twin);

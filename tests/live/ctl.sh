@@ -215,6 +215,15 @@ sqlite3 -cmd '.timeout 5000' -cmd '.dbconfig enable_trigger off' "$home/register
 expect "a program writes with triggers switched off" $?
 gives 1 "532999101201000001" reconcile --register household
 json reconcile status -- 'j["done"] and [r["key"] for r in j["rows"]] == ["532999101201000001"] and sum(r["differ"] for r in j["registers"]) == 1'
+echo "{}" >"$dir/plan.none"
+gives 1 "written to" reconcile --plan "$dir/plan"
+gives 2 "no other option" reconcile --apply "$dir/plan" --register household
+gives 2 "goes with" reconcile --keep-local
+gives 0 "" reconcile --apply "$dir/plan"
+gives 4 "stale" reconcile --apply "$dir/plan"
+sed 's/"hash": *"./"hash":"z/' "$dir/plan" >"$dir/plan.false"
+gives 5 "was changed" reconcile --apply "$dir/plan.false"
+gives 5 "no plan" reconcile --apply "$dir/plan.none"
 gives 0 "Nothing differs" reconcile
 
 # ---- the signed evidence

@@ -381,7 +381,7 @@ static void test_twice_named(void **state)
 static void test_extensions_and_items(void **state)
 {
 	static const uint8_t even[] = { 1, 0, 0, 0, 0, 0, 0, 2, 1, 'x' }, odd[] = { 1, 0, 0, 0, 0, 0, 0, 3, 0 };
-	static const uint8_t items[] = { 1, 0, 0, 0, 0, 0, 2, 8, 0, 2, 1, 'y' }, odd_item[] = { 1, 0, 0, 0, 0, 0, 1, 9, 0 };
+	static const uint8_t items[] = { 1, 0, 0, 0, 0, 0, 2, 10, 0, 2, 1, 'y' }, odd_item[] = { 1, 0, 0, 0, 0, 0, 1, 9, 0 };
 	_cleanup_(arena_release) struct arena a = { 0 };
 	struct payload p;
 	struct err err = { 0 };

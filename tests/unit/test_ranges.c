@@ -287,9 +287,9 @@ static void test_bytes(void **state)
 static void test_form(void **state)
 {
 	static const uint64_t units[] = { UINT64_C(532999101201), UINT64_C(532999101202) };
-	static const uint8_t ids[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+	static const uint8_t ids[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
 	struct span at[] = {
-		{ .to = { .type = CELL_TEXT, .s = slice_of("532999101201") }, .mode = SPAN_SUM, .sum = { 1, 2, 3, 4, 5, 6, 7, 8 } },
+		{ .to = { .type = CELL_TEXT, .s = slice_of("532999101201") }, .mode = SPAN_SUM, .sum = { 1, 2, 3, 4, 5, 6 } },
 		{ .to = { .type = CELL_TEXT, .s = slice_of("5329992") }, .mode = SPAN_SKIP },
 		{ .to = { .type = CELL_TEXT, .s = slice_of("6") }, .mode = SPAN_WANT },
 		{ .to = { .type = CELL_NULL }, .mode = SPAN_IDS, .ids = { ids, sizeof ids } },
@@ -304,8 +304,8 @@ static void test_form(void **state)
 	spans_put(&b, &s);
 	hex_put(&hex, buf_slice(&b));
 	assert_string_equal(buf_text(&hex),
-	                    "09686f757365686f6c640291b6e3c9c10f0104" "0103000c353332393939313031323031" "0102030405060708"
-	                    "0003060132" "0403000136" "02000201" "0203040506" "0708090a0b0c");
+	                    "09686f757365686f6c640291b6e3c9c10f0104" "0103000c353332393939313031323031" "010203040506"
+	                    "0003060132" "0403000136" "02000201" "0203040506" "0708090a");
 	r = reader_of(buf_slice(&b));
 	spans_get(&r, &a, &back);
 	assert_true(reader_done(&r));

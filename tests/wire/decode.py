@@ -477,7 +477,7 @@ class Payload:
         r, out = self.r, []
         for _ in range(r.varint(5000)):
             kind, body = r.varint(2**32 - 1), r.slice()
-            known = 1 <= kind <= 5 or kind == 7
+            known = 1 <= kind <= 5 or kind in (7, 8)
             need(kind > 0 and (known or kind % 2 == 0), "item of kind %d must be understood" % kind)
             if known and self.documents:
                 out.append(self.item(kind, body))

@@ -199,7 +199,7 @@ def item_settled(r, keys):
 
 
 ITEMS = {2: ("record", item_record), 3: ("epoch", item_epoch), 4: ("settled", item_settled),
-         7: ("healed", whole(lambda r, keys: r.varint()))}
+         7: ("healed", whole(lambda r, keys: r.varint())), 8: ("ask", whole(lambda r, keys: r.varint()))}
 
 
 def texts_at(r, most):

@@ -183,7 +183,7 @@ def spans(r, asked):
         need(i == 0 or before[0] != "null", "a span behind the end")
         last, before = before, bound(r, before)
         need(before[0] == "null" or last[0] == "null" or last[0] != before[0] or last[1] < before[1], "bounds do not rise")
-        body = r.take(8).hex() if mode == 1 else [r.take(6).hex() for _ in range(r.varint(512))] if mode == 2 else None
+        body = r.take(6).hex() if mode == 1 else [r.take(5).hex() for _ in range(r.varint(512))] if mode == 2 else None
         out["spans"].append([mode, shown(before, False), body])
     return out
 
@@ -209,7 +209,7 @@ def round_request(r, payload):
             name, last, mine = r.name(), 0, []
             for _ in range(r.varint(4096)):
                 last += r.varint()
-                mine.append([last, r.take(8).hex()])
+                mine.append([last, r.take(6).hex()])
             out["registers"].append([name, mine])
     elif kind == 3:
         out["registers"] = r.many(r.varint(1000), lambda: spans(r, True))
@@ -224,7 +224,7 @@ def round_request(r, payload):
             for _ in range(r.varint(32)):
                 before = bound(r, before)
                 low, before = before, bound(r, before)
-                places.append([shown(low, False), shown(before, False), [r.take(6).hex() for _ in range(r.varint(32))]])
+                places.append([shown(low, False), shown(before, False), [r.take(5).hex() for _ in range(r.varint(32))]])
             out["registers"].append([name, keys, places])
         if out["flags"] & 4:
             out["states"] = states(r, payload)
@@ -239,7 +239,7 @@ def round_answer(r, request, payload):
     if out["verdict"] < 2:
         return out
     if request["kind"] == 1:
-        out["registers"] = r.many(r.varint(1000), lambda: [r.name(), r.take(8).hex()])
+        out["registers"] = r.many(r.varint(1000), lambda: [r.name(), r.take(6).hex()])
     elif request["kind"] == 2:
         out["units"] = []
         for _ in request["registers"]:
