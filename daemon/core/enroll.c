@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "core/limits.h"
+#include "core/sign.h"
 
 #define CHECK_SIZE 4u
 #define REQUEST_FORMAT 1
@@ -116,6 +117,8 @@ int invitation_get(struct slice text, struct invitation *ret, struct err *err)
 	int r = get_body((struct slice){ body, n }, &i, err);
 	if (!r)
 		*ret = i;
+	bytes_wipe(i.secret, sizeof(i.secret));
+	bytes_wipe(body, sizeof(body));
 	return r;
 }
 
@@ -142,7 +145,7 @@ int enroll_get(struct slice body, struct enroll_request *ret, struct err *err)
 	q.request_pem = read_slice(&r);
 	if (!reader_done(&r))
 		return err_set(err, ERR_FORMAT, "enrolment: truncated or malformed body");
-	memcpy(q.secret, secret.p, ENROLL_SECRET_SIZE);
 	*ret = q;
+	memcpy(ret->secret, secret.p, ENROLL_SECRET_SIZE);
 	return 0;
 }

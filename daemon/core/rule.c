@@ -195,10 +195,26 @@ static bool key_clash(const struct question *q)
 		&& h->row_unit != q->v->row_unit && unit_contains(q->ctx->unit, h->row_unit);
 }
 
+/* The author stands above the row, or did when it was born, or before it moved away; of another life and over nothing,
+ * keys and rights decide.  A restore may have lost where the row of a state was. */
+static bool on_path(const struct question *q)
+{
+	const struct value *h = q->row->row.decision;
+	const struct rule_context *ctx = q->ctx;
+	uint64_t author = q->v->v->unit;
+
+	if (!h || !ident_equal(q->v->life, h->life) || (ctx->healing && ctx->whole_row))
+		return true;
+	return unit_contains(author, h->row_unit) || unit_contains(author, h->life.unit)
+		|| (ctx->was && ctx->was(ctx->arg, author));
+}
+
 static enum why reason(const struct question *q, const char **ret_say)
 {
 	const struct rule_context *ctx = q->ctx;
 
+	if (!on_path(q))
+		return WHY_SCOPE;
 	if (!may_write(q))
 		return WHY_MODE;
 	if (ctx->outdated(ctx->arg, q->v->v))
@@ -408,6 +424,15 @@ void rule_decide(const struct row *held, const struct value *v, const struct rul
 	revived = below && ret->name == VERDICT_KEEP && revives(&q);
 	if (ret->name == VERDICT_TAKE || ret->name == VERDICT_TAKE_OVER || ret->name == VERDICT_DIVERT || revived)
 		judge(&q, below, revived, ret);
+}
+
+bool rule_moves(const struct row *held, const struct value *v, const struct rule_context *ctx)
+{
+	const struct value *h = held->row.decision;
+	struct question q = { held, v, v, NULL, h, ctx, NULL };
+
+	return v->group == GROUP_ROW && v->v->kind == DECISION && h && ident_equal(h->life, v->life)
+		&& h->row_unit != v->row_unit && on_path(&q);
 }
 
 /* ---- Ruling, Once more */

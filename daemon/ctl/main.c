@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/rand.h"
@@ -251,11 +253,14 @@ int main(int argc, char **argv)
 	struct ctl c = { .home = CTL_HOME };
 	struct line l = { .help = false };
 	const struct command *usage = NULL;
+	const struct rlimit no_core = { 0, 0 };
 	struct err e = { 0 };
 
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_IGN);
 	umask(027);
+	setrlimit(RLIMIT_CORE, &no_core);        /* init and join have keys in memory */
+	prctl(PR_SET_DUMPABLE, 0);
 	c.chinese = prefers_chinese();
 	int r = read_line(&c, argc, argv, &l, &e);
 	if (!r && l.version)

@@ -29,6 +29,36 @@ int64_t engine_tree_time(struct engine *e)
 	return e->tree_s == 0 ? 0 : e->tree_s + (steady_ms(e) - e->tree_steady_ms) / 1000;
 }
 
+/* A neighbour that gives cause for line after line has so many a minute; the first of the next minute counts the rest. */
+static bool may_say(struct engine *e, const char *kind, uint64_t peer, char *text, size_t room)
+{
+	struct said *s = &e->said[0];
+	int64_t now = steady_ms(e);
+	size_t n = strlen(text);
+
+	if (strcmp(kind, "alarm") != 0 && strcmp(kind, "refuse") != 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(e->said); i++) {
+		if (e->said[i].peer == peer) {
+			s = &e->said[i];
+			break;
+		}
+		if (e->said[i].since_ms < s->since_ms)
+			s = &e->said[i];
+	}
+	if (s->peer != peer || now - s->since_ms >= SAID_MS) {
+		if (s->peer == peer && s->more > 0 && n + 80 < room)
+			snprintf(text + n, room - n, " (%u more lines about this unit were left out in the minute before)", s->more);
+		*s = (struct said){ .peer = peer, .since_ms = now };
+	}
+	if (s->n >= SAID_MOST) {
+		s->more++;
+		return false;
+	}
+	s->n++;
+	return true;
+}
+
 void event(struct engine *e, int level, const char *kind, uint64_t peer, const char *segment, const char *format, ...)
 {
 	char text[700];
@@ -37,6 +67,8 @@ void event(struct engine *e, int level, const char *kind, uint64_t peer, const c
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	if (level <= LOG_LEVEL_NOTICE && peer != UNIT_NONE && !may_say(e, kind, peer, text, sizeof text))
+		return;
 	if (level <= LOG_LEVEL_INFO && e->db != NULL)
 		event_put(e->db, now_ms(e), level, kind, peer, segment, text, NULL);
 	if (e->options.event != NULL)

@@ -1,6 +1,7 @@
 /* Merge: a payload that came, change by change, into what is held.  Verdicts are the rule's; this file carries
  * them out (authority.md, What follows each verdict). */
 #include "engine/audit.h"
+#include "engine/evidence.h"
 #include "engine/rules.h"
 
 #include <string.h>
@@ -69,6 +70,13 @@ static bool ask_outdated(void *arg, const struct version *v)
 	return false;
 }
 
+static bool ask_was(void *arg, uint64_t author)
+{
+	struct merging *m = arg;
+
+	return was_below(m->e->db, m->reg, m->key, author);
+}
+
 static const struct cell *ask_defaults(void *arg, uint32_t group, uint32_t *ret_n)
 {
 	return merging_defaults(arg, group, ret_n);
@@ -78,7 +86,7 @@ static void begin(struct merging *m, struct engine *e, const struct arrival *fro
 {
 	merging_begin(m, e, from, counts);
 	m->context = (struct rule_context){.unit = e->unit, .below = from->below, .whole_row = from->state || !from->below,
-	                                   .epochs = &e->epochs, .mode = ask_mode, .outdated = ask_outdated,
+	                                   .epochs = &e->epochs, .mode = ask_mode, .outdated = ask_outdated, .was = ask_was,
 	                                   .failing = judge_failing, .defaults = ask_defaults, .arg = m};
 	m->awaits = from->state && from->peer != UNIT_NONE && need_count(e->db, from->peer) > 0;
 	m->damaged = from->state && (finding_any(e->db) || difference_any(e->db));
@@ -168,6 +176,21 @@ static int weight(enum verdict_name name)
 	return of[name];
 }
 
+/* What no honest node seals has a line in the log: it may be a hostile one's, or one that a restore has confused. */
+static void refusal_said(struct merging *m, const struct value *v, enum why why)
+{
+	struct engine *e = m->e;
+
+	if (why == WHY_FORGED_RULING)
+		event(e, LOG_LEVEL_ERROR, "alarm", m->from->peer, m->from->name, "forged-ruling in register %s", m->reg->name);
+	else if (why == WHY_SCOPE)
+		event(e, LOG_LEVEL_ERROR, "alarm", m->from->peer, m->from->name, "out-of-scope: unit %012llu writes a row of register %s "
+		      "that is not and was not below it", (unsigned long long)v->v->unit, m->reg->name);
+	else if (why == WHY_MODE)
+		event(e, LOG_LEVEL_WARNING, "refuse", m->from->peer, m->from->name, "unit %012llu may not write this in register %s",
+		      (unsigned long long)v->v->unit, m->reg->name);
+}
+
 static int merge_value(struct merging *m, struct merging_row *row, const struct value *v, enum verdict_name *worst,
                        struct err *err)
 {
@@ -194,6 +217,15 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 	}
 	if (m->row.failed)
 		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
+	if (child && state) {
+		bool refused = false;
+
+		rc = evidence_state(m, row, v, &verdict, &refused, err);
+		if (refused)
+			*worst = VERDICT_REFUSE;
+		if (rc != 0 || refused)
+			return rc;
+	}
 	mint_meet(e, &v->v->marks);
 	if (weight(verdict.name) >= weight(*worst))
 		*worst = verdict.name;
@@ -213,8 +245,8 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 	default:
 		break;
 	}
-	if (verdict.why == WHY_FORGED_RULING)
-		event(e, LOG_LEVEL_ERROR, "alarm", m->from->peer, m->from->name, "forged-ruling in register %s", m->reg->name);
+	if (verdict.name == VERDICT_REFUSE)
+		refusal_said(m, v, verdict.why);
 	if (child && state)
 		rc = vouched_state(m, row, verdict.value, verdict.name, err);
 	else if (child && verdict.rule == 3)

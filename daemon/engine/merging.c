@@ -84,6 +84,7 @@ int merging_load(struct merging *m, struct reg *r, struct key key, struct mergin
 	rc = state_load(m->e->state, r, key, &m->row, &row->held, err);
 	if (rc != 0)
 		return rc;
+	m->key = row->held.key_cell;
 	row->unit = row->held.unit;
 	row->stood = row->held.exists && (row->held.flags & STATE_ALIVE) && unit_contains(m->e->unit, row->unit);
 	row->life = row->held.exists ? row->held.set->life : (struct ident){0};
@@ -194,6 +195,7 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 	const struct slot *slot = g != NULL ? group_slot(g, v) : NULL;
 	const struct value *proposal = slot != NULL ? slot->value : NULL;
 	bool changed_here;
+	bool moves = rule_moves(r, v, &m->context);
 	int rc = 0;
 
 	for (uint32_t i = 0; verdict != NULL && rc == 0 && i < verdict->nlosers; i++) {
@@ -218,6 +220,13 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 	if (m->row.failed)
 		return memory(m, err);
 	now = r->row.decision;
+	/* Also where the move lost: its level may have passed the row on already. */
+	if (moves && now->row_unit != was->row_unit)
+		rc = was_add(m->e->db, m->reg, row->held.key_cell, was->row_unit, err);
+	if (rc == 0 && moves && now->row_unit != v->row_unit)
+		rc = was_add(m->e->db, m->reg, row->held.key_cell, v->row_unit, err);
+	if (rc != 0)
+		return rc;
 	if (was != NULL && was->alive && now != was && (!ident_equal(now->life, was->life) || !now->alive))
 		rc = ended(m, row, was, now, err);
 	g = row_group(r, v->group, v->life);

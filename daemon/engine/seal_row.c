@@ -427,5 +427,7 @@ int seal_row(struct merging *m, struct look *look, struct err *err)
 		rc = seal_update(m, &row, look, cells, err);
 	if (rc == 0)
 		rc = issue_solved(m->e->db, "too-large", look->reg->name, row.held.key_cell, err);
+	if (rc == 0 && cells == NULL)
+		rc = issue_solved(m->e->db, "bad-unit", look->reg->name, row.held.key_cell, err);
 	return rc == 0 ? back_end(m, &row, look, err) : rc;
 }

@@ -308,6 +308,7 @@ int64_t engine_tick(struct engine *e, bool hint)
 	bool more = false;
 	int rc;
 
+	report_busy(e, 0, NULL);
 	if (atomic_load(&e->stopping))
 		return LOOK_MS;
 	wait = MIN(wait, replaced(e));

@@ -100,5 +100,6 @@ int enrol_ask(const struct enrol_options *o, struct buf *ret_chain_pem, struct c
 	}
 	dialer_free(d);
 	bytes_wipe(body.p, body.n);
+	bytes_wipe(q.secret, sizeof q.secret);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "core/sign.h"
 
 void spool_init(struct spool *s, struct spool_room *room)
 {
@@ -37,6 +38,7 @@ static int write_piece(struct spool *s, const uint8_t *p, size_t n, struct err *
 
 static void forget_memory(struct spool *s)
 {
+	bytes_wipe(s->memory.p, s->memory.n);    /* it may have been an invitation's secret */
 	buf_release(&s->memory);
 	atomic_fetch_sub(&s->room->used, s->counted);
 	s->counted = 0;

@@ -271,3 +271,45 @@ int aside_save(struct state *s, const struct held *h, bool stands, bool *ret_any
 	*ret_any = any;
 	return rc;
 }
+
+/* ---- where a row has been */
+
+static sqlite3_stmt *of_row(struct db *db, enum statement_id id, const struct reg *r, struct cell key, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, id, err);
+
+	if (s != NULL) {
+		bind_u64(s, 1, r->number);
+		bind_cell(s, 2, key);
+	}
+	return s;
+}
+
+int was_add(struct db *db, const struct reg *r, struct cell key, uint64_t unit, struct err *err)
+{
+	sqlite3_stmt *s = of_row(db, SQL_WAS_ADD, r, key, err);
+
+	if (s == NULL)
+		return ERR_DB;
+	bind_u64(s, 3, unit);
+	return db_run(db, s, err);
+}
+
+bool was_below(struct db *db, const struct reg *r, struct cell key, uint64_t author)
+{
+	sqlite3_stmt *s = of_row(db, SQL_WAS_EACH, r, key, NULL);
+	bool found = false;
+
+	while (s != NULL && !found && db_step(db, s, NULL) > 0)
+		found = unit_contains(author, read_unsigned(s, 0));
+	if (s != NULL)
+		sqlite3_reset(s);
+	return found;
+}
+
+int was_clear(struct db *db, const struct reg *r, struct cell key, struct err *err)
+{
+	sqlite3_stmt *s = of_row(db, SQL_WAS_CLEAR, r, key, err);
+
+	return s == NULL ? ERR_DB : db_run(db, s, err);
+}

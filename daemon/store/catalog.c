@@ -178,6 +178,7 @@ static int fallback_read(struct loading *l, struct column *c, const char *text)
 	if (l->scratch == NULL && sqlite3_open_v2(":memory:", &l->scratch, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 	                                          SQLITE_OPEN_MEMORY, NULL) != SQLITE_OK)
 		return memory(l);
+	db_confine(l->scratch);
 	buf_printf(&sql, "DROP TABLE IF EXISTS t; CREATE TABLE t(n, c %s DEFAULT %s); INSERT INTO t(n) VALUES(1)",
 	           types[(int)c->affinity], text);
 	if (sqlite3_exec(l->scratch, buf_text(&sql), NULL, NULL, NULL) != SQLITE_OK)

@@ -202,15 +202,28 @@ static int migrate(struct db *db, struct err *err)
 	return 0;
 }
 
+void db_confine(sqlite3 *sql)
+{
+	static const struct { int limit, most; } limits[] = {
+		{ SQLITE_LIMIT_ATTACHED, 0 }, { SQLITE_LIMIT_WORKER_THREADS, 0 }, { SQLITE_LIMIT_TRIGGER_DEPTH, 20 },
+		{ SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000 }, { SQLITE_LIMIT_EXPR_DEPTH, 1000 }, { SQLITE_LIMIT_FUNCTION_ARG, 127 },
+		{ SQLITE_LIMIT_COMPOUND_SELECT, 500 }, { SQLITE_LIMIT_SQL_LENGTH, 4 << 20 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		sqlite3_limit(sql, limits[i].limit, limits[i].most);
+	sqlite3_db_config(sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(sql, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+}
+
 static int configure(struct db *db, struct err *err)
 {
 	int off;
 
 	sqlite3_extended_result_codes(db->sql, 1);
 	sqlite3_busy_timeout(db->sql, DB_BUSY_MS);
-	sqlite3_limit(db->sql, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &off);
-	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, &off);
+	db_confine(db->sql);
 	if (!db->read_only)
 		sqlite3_db_config(db->sql, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &off);
 	/* "foreign_keys" and friends are settings of this connection alone; nothing of the file is touched. */

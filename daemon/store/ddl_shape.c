@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "core/limits.h"
+#include "store/db.h"
 #include "store/ddl.h"
 #include "store/rulebox.h"
 
@@ -511,12 +512,10 @@ int ddl_check(const struct policy *p, struct policy_where *ret_where, struct err
 	if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY,
 			    NULL) != SQLITE_OK)
 		return err_set(err, ERR_NOMEM, "no memory for the check's database");
-	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	db_confine(db);
 	sqlite3_limit(db, SQLITE_LIMIT_COLUMN, 2000);
 	sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, 200);
 	sqlite3_limit(db, SQLITE_LIMIT_COMPOUND_SELECT, 50);
-	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
 	int code;
 	for (uint32_t i = 0; i < p->nstatements; i++)
 		if ((code = ddl_run(db, p->statements[i], err)) != 0)

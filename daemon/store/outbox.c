@@ -109,6 +109,40 @@ int segment_find(struct db *db, uint64_t author, uint32_t kind, uint64_t stream,
 	return found(db, s, ret_id, ret_hash, err);
 }
 
+int segments_of_mark(struct db *db, uint64_t author, uint64_t stream, struct mark mark, int64_t *ret_ids, uint32_t most,
+                     uint32_t *ret_n, bool *ret_all, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_SEGMENTS_OF_SEAL, err);
+	uint64_t first = 0;
+	struct digest ignored;
+	uint32_t n = 0;
+	int64_t id = 0;
+	int rc;
+
+	*ret_n = 0;
+	*ret_all = false;
+	if (s == NULL)
+		return ERR_DB;
+	bind_u64(s, 1, author);
+	bind_u64(s, 2, mark.epoch);
+	bind_u64(s, 3, mark.tick);
+	bind_u64(s, 4, stream);
+	while ((rc = db_step(db, s, err)) > 0 && n < most) {
+		if (n == 0)
+			first = read_unsigned(s, 1);
+		ret_ids[n++] = sqlite3_column_int64(s, 0);
+	}
+	sqlite3_reset(s);
+	if (rc < 0)
+		return db_code(err);
+	if (rc > 0 || n == 0)
+		return 0;
+	*ret_n = n;
+	rc = first > 1 ? segment_find(db, author, SEGMENT_DELTA, stream, first - 1, &id, &ignored, err) : 0;
+	*ret_all = rc == 0 && (first == 1 || id != 0);
+	return rc;
+}
+
 int segment_find_epoch(struct db *db, uint64_t author, uint32_t kind, uint64_t stream, uint64_t position, uint32_t epoch,
                        int64_t *ret_id, struct digest *ret_hash, struct err *err)
 {

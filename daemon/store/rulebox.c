@@ -355,15 +355,12 @@ static int open_memory(struct rulebox *b, struct err *err)
 	if (sqlite3_open_v2(":memory:", &b->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY |
 	                    SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK || rule_functions(b->sql, &b->reading) != SQLITE_OK)
 		return memory(err);
-	sqlite3_db_config(b->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(b->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	db_confine(b->sql);
 	sqlite3_db_config(b->sql, SQLITE_DBCONFIG_DQS_DML, 0, NULL);     /* "x" is a column or an error, never a text */
 	sqlite3_limit(b->sql, SQLITE_LIMIT_LENGTH, 3 * (int)LIMIT_ROW);
 	sqlite3_limit(b->sql, SQLITE_LIMIT_EXPR_DEPTH, 100);
 	sqlite3_limit(b->sql, SQLITE_LIMIT_COMPOUND_SELECT, 20);
 	sqlite3_limit(b->sql, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 500);
-	sqlite3_limit(b->sql, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_limit(b->sql, SQLITE_LIMIT_WORKER_THREADS, 0);
 	sqlite3_set_authorizer(b->sql, authorize, b);
 	return 0;
 }

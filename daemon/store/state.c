@@ -347,6 +347,8 @@ int state_delete(struct state *s, struct held *h, uint64_t scope, struct err *er
 		bind_cell(q, 2, h->key_cell);
 		rc = db_run(s->db, q, err);
 	}
+	if (rc == 0)
+		rc = was_clear(s->db, h->reg, h->key_cell, err);
 	h->exists = false;
 	return rc;
 }

@@ -114,7 +114,7 @@ static int scratch_make(struct db *db, sqlite3 **ret, struct err *err)
 		return db_code(err);
 	if (sqlite3_open_v2(":memory:", ret, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_MEMORY, NULL) != SQLITE_OK)
 		return memory(db->path, err);
-	sqlite3_limit(*ret, SQLITE_LIMIT_ATTACHED, 0);
+	db_confine(*ret);
 	sqlite3_db_config(*ret, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, NULL);
 	/* What fails is there already (the shadow of a virtual table), or its triggers will tell. */
 	while ((rc = db_step(db, s, err)) > 0)

@@ -84,6 +84,8 @@ struct rule_context {
 	enum mode (*mode)(void *arg, uint64_t policy, uint32_t group, enum right right, enum level level);
 	/* Rule 1: the author reported, at a mark that v has seen in its own level, a newer list than v names. */
 	bool (*outdated)(void *arg, const struct version *v);
+	/* Rule 1: the row has been in a unit below that author.  NULL: it has not. */
+	bool (*was)(void *arg, uint64_t author);
 	/* Locks and `refuse` rules: WHY_LOCK or WHY_RULE and the sentence, or WHY_NONE. */
 	enum why (*failing)(void *arg, const struct row *row, const struct value *value, const char **ret_say);
 	/* The defaults of a field group's columns, ret_n of them (a ruling may assert them over nothing). */
@@ -91,6 +93,9 @@ struct rule_context {
 	void *arg;
 };
 
+/* Whether v, a decision of group row that came or was made here, moves the row within its life by one who may speak of it:
+ * then the units that it and the value held name are places where the row has been. */
+bool rule_moves(const struct row *held, const struct value *v, const struct rule_context *ctx);
 /* The verdict on v for the row held (an empty row where nothing is held).  The arena holds what is completed. */
 void rule_decide(const struct row *held, const struct value *v, const struct rule_context *ctx, struct arena *a,
                  struct verdict *ret);

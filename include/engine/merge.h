@@ -37,6 +37,7 @@ struct merging {
 	struct arena row;                /* of one row; reset between rows */
 	struct arena pass;               /* of the pass: own changes, touched rows */
 	struct reg *reg;                 /* of the row at hand */
+	struct cell key;                 /* its key in one cell */
 	struct merging_row *at;          /* the row at hand, and the values of the change that is being decided */
 	const struct value **incoming;
 	uint32_t nincoming;

@@ -14,6 +14,15 @@
 #include "store/state.h"
 #include "store/table.h"
 
+#define SAID_MOST 100u                   /* alarms and refusals about one neighbour, in SAID_MS */
+#define SAID_MS   60000
+
+struct said {
+	uint64_t peer;
+	int64_t since_ms;
+	uint32_t n, more;
+};
+
 struct engine {
 	struct engine_options options;
 	const struct identity *id;
@@ -51,6 +60,7 @@ struct engine {
 	int64_t next_retry_ms, next_via_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
 	bool paused;                     /* terracectl schema begin: nothing is captured, taken or sent until schema end */
 	int64_t noted_s;                 /* tree time of the last time note (top) */
+	struct said said[32];
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
 	uint64_t busy_commits;           /* db->changes then */
 	uint64_t checkpointed;           /* db->changes at the last checkpoint */

@@ -75,6 +75,9 @@ int meta_put(struct db *db, const char *name, struct slice value, struct err *er
 int64_t meta_number(struct db *db, const char *name, int64_t otherwise);
 int meta_put_number(struct db *db, const char *name, int64_t value, struct err *err);
 
+/* What no connection of ours needs is off: attaching, extensions, functions of the schema with side effects, writing to
+ * the schema's own table; deep and long statements have their limits.  Called once after every open. */
+void db_confine(sqlite3 *sql);
 void identifier_put(struct buf *b, const char *name);            /* "quoted" */
 void literal_put(struct buf *b, const char *text);               /* 'quoted' */
 

@@ -30,6 +30,10 @@ int segment_keep(struct db *db, const struct segment *s, uint64_t origin, int64_
 int segment_bytes(struct db *db, int64_t id, struct buf *ret, struct err *err);
 int segment_find(struct db *db, uint64_t author, uint32_t kind, uint64_t stream, uint64_t position, int64_t *ret_id,
                  struct digest *ret_hash, struct err *err);     /* the newest; id 0 = not kept */
+/* The author's deltas of the seal that made this mark in that stream, at most `most`: more than that are no answer
+ * (n = 0).  *ret_all: also the one before them is kept, so what is not in these was never signed in the stream. */
+int segments_of_mark(struct db *db, uint64_t author, uint64_t stream, struct mark mark, int64_t *ret_ids, uint32_t most,
+                     uint32_t *ret_n, bool *ret_all, struct err *err);
 int segment_find_epoch(struct db *db, uint64_t author, uint32_t kind, uint64_t stream, uint64_t position, uint32_t epoch,
                        int64_t *ret_id, struct digest *ret_hash, struct err *err);
 /* The author's deltas up to position are settled since at_ms. */

@@ -68,4 +68,9 @@ int state_terms(struct state *s, struct reg *r, const struct cell *from, struct 
                 const uint64_t *units, uint32_t nunits, int (*fn)(void *arg, struct cell key, const struct term *t), void *arg,
                 struct err *err);
 
+/* Units in which a row has been before it moved; forgotten with the row. */
+int was_add(struct db *db, const struct reg *r, struct cell key, uint64_t unit, struct err *err);
+bool was_below(struct db *db, const struct reg *r, struct cell key, uint64_t author);
+int was_clear(struct db *db, const struct reg *r, struct cell key, struct err *err);
+
 #endif

@@ -106,6 +106,7 @@
 	X(SEGMENT_FIND, "SELECT id, hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4 ORDER BY id DESC LIMIT 1") \
 	X(SEGMENT_FIND_EPOCH, "SELECT id, hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4 AND epoch = ?5") \
 	X(SEGMENT_OF_MARK, "SELECT 1 FROM terrace_segment WHERE author = ?1 AND kind = 1 AND epoch = ?2 AND tick >= ?3 LIMIT 1") \
+	X(SEGMENTS_OF_SEAL, "SELECT id, position FROM terrace_segment WHERE author = ?1 AND epoch = ?2 AND kind = 1 AND stream = ?4 AND tick = (SELECT min(tick) FROM terrace_segment WHERE author = ?1 AND epoch = ?2 AND kind = 1 AND stream = ?4 AND tick >= ?3) ORDER BY position") \
 	X(SEGMENT_SETTLED, "UPDATE terrace_segment SET settled = ?4 WHERE author = ?1 AND kind = 1 AND stream = ?2 AND position <= ?3 AND settled = 0") \
 	X(SEGMENT_RECLAIM, "DELETE FROM terrace_segment WHERE id IN (SELECT id FROM terrace_segment WHERE kind = 1 AND (author <> ?1 AND at < ?2 OR author = ?1 AND settled <> 0 AND settled < ?3) AND NOT EXISTS(SELECT 1 FROM terrace_outbox o WHERE o.segment = terrace_segment.id) LIMIT ?4)") \
 	X(OUTBOX_HEAD, "SELECT seq, head FROM terrace_outbox ORDER BY seq DESC LIMIT 1") \
@@ -227,6 +228,9 @@
 	X(RECORD_ANY_OPEN, "SELECT 1 FROM terrace_record WHERE state = 'open' LIMIT 1") \
 	X(RECORD_OPEN_OF, "SELECT id, lost_unit, lost_tick, lost_epoch, lost FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND state = 'open'") \
 	X(RECORD_END, "UPDATE terrace_record SET state = ?2 WHERE id = ?1 AND state = 'open'") \
+	X(WAS_ADD, "INSERT INTO terrace_was(register, key, unit) SELECT ?1, ?2, ?3 WHERE NOT EXISTS(SELECT 1 FROM terrace_was WHERE register = ?1 AND key = ?2 AND unit = ?3)") \
+	X(WAS_EACH, "SELECT unit FROM terrace_was WHERE register = ?1 AND key = ?2") \
+	X(WAS_CLEAR, "DELETE FROM terrace_was WHERE register = ?1 AND key = ?2") \
 	X(QUARANTINE_PUT, "INSERT INTO terrace_quarantine(register, key, alive, value, why, since, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT(register, key) DO UPDATE SET alive = ?3, value = ?4, why = ?5, tries = tries + 1") \
 	X(QUARANTINE_GET, "SELECT alive, value FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
 	X(QUARANTINE_DROP, "DELETE FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \

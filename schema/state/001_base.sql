@@ -34,6 +34,9 @@ CREATE TABLE terrace_overflow(register INTEGER NOT NULL, key NOT NULL, grp TEXT 
 CREATE TABLE terrace_quarantine(id INTEGER PRIMARY KEY, register INTEGER NOT NULL, key NOT NULL, alive INTEGER NOT NULL,
   value BLOB, why TEXT NOT NULL, since INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, depends TEXT,
   UNIQUE(register, key));
+-- units in which a row has been before it moved: what their nodes wrote before they knew of it is judged like any other
+CREATE TABLE terrace_was(register INTEGER NOT NULL, key NOT NULL, unit INTEGER NOT NULL,
+  PRIMARY KEY(register, key, unit)) WITHOUT ROWID;
 CREATE TABLE terrace_digest(register INTEGER NOT NULL, unit INTEGER NOT NULL, sum BLOB NOT NULL, rows INTEGER NOT NULL,
   pending INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(register, unit)) WITHOUT ROWID;
 CREATE TABLE terrace_tombstone(register INTEGER NOT NULL, key NOT NULL, since INTEGER NOT NULL,
@@ -51,6 +54,7 @@ CREATE TABLE terrace_segment(id INTEGER PRIMARY KEY, author INTEGER NOT NULL, ki
   position INTEGER NOT NULL, epoch INTEGER NOT NULL, tick INTEGER NOT NULL, hash BLOB NOT NULL, at INTEGER NOT NULL,
   origin INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, bytes BLOB NOT NULL,
   UNIQUE(author, kind, stream, position, epoch));
+CREATE INDEX terrace_segment_mark ON terrace_segment(author, epoch, tick);
 CREATE TABLE terrace_outbox(seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, head BLOB NOT NULL);
 CREATE TABLE terrace_reported(author INTEGER NOT NULL, tick INTEGER NOT NULL, epoch INTEGER NOT NULL, list INTEGER NOT NULL,
   PRIMARY KEY(author, tick, epoch)) WITHOUT ROWID;

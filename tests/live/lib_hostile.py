@@ -23,7 +23,7 @@ from basics import blake2b                                   # noqa: E402
 ZERO = bytes(32)
 # What must not change when something is refused: the registers, and all that is held, kept and relayed of them.
 HELD = ("household", "person", "relief_case", "terrace_version", "terrace_aside", "terrace_overflow", "terrace_quarantine",
-        "terrace_stream", "terrace_outbox", "terrace_epoch", "terrace_policy", "terrace_policy_list", "terrace_record",
+        "terrace_outbox", "terrace_epoch", "terrace_policy", "terrace_policy_list", "terrace_record",
         "terrace_unit", "terrace_reported", "terrace_revoked")
 
 
@@ -62,6 +62,7 @@ def dump(node):
         out = {t: sorted(map(repr, db.execute('SELECT * FROM "%s"' % t))) for t in there if t in HELD}
         # The term of a row follows a moment after the row; time notes come by themselves; who was told what is no state.
         out.update((t, sorted(map(repr, db.execute('SELECT key, unit, flags, version FROM "%s"' % t)))) for t in states)
+        out["terrace_stream"] = sorted(map(repr, db.execute("SELECT * FROM terrace_stream WHERE stream < 1536 OR stream > 1791")))
         out["terrace_segment"] = sorted(map(repr, db.execute("SELECT * FROM terrace_segment WHERE kind <> 6")))
         out["terrace_peer"] = sorted(map(repr, db.execute("SELECT unit, direct, chain, serial, revoked FROM terrace_peer")))
         return out

@@ -27,7 +27,8 @@ Vectors: one object of arrays, one entry a line; entries name entries of other a
   values    [group, unit, "d"ecision or "p"roposal, MARKS, life ID, columns, policy, flags, base ID, asserts MARKS, saw]: left out from the
             end where 0, "", null, []; flags: w(hole) r(uling) a(cting); policy: index in the case's list; saw: [[life ID, group, MARKS]]
   states    [[values], [life IDs that are known]] of one row
-  cases     [node, from: "a"bove or "b"elow (+ "w" inside a whole row, + "h": the node was restored and heals this link), state or null,
+  cases     [node, from: "a"bove or "b"elow (+ "w" inside a whole row, + "h": the node was restored and heals this link,
+            + "p": the row has been in the author's scope before), state or null,
             incoming value, [policies], what the author has reported active [[tick, token, policy]], what locks and rules say ("" nothing),
             the node's next mark [tick, token],
             then asked: clause, [losing values], ruling or null, state after (as a set; the ruling is merged in)]

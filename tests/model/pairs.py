@@ -39,7 +39,7 @@ def pairs():
                         born, (held, v) = writes(first, second, [kind[m] for m in modes], group, relation)
                         for node in PATH:
                             below = inside(node, v.unit) and node != v.unit
-                            case = {"node": node, "came": "below" if below else "above", "epochs": {}, "whole_row": False, "healing": False,
+                            case = {"node": node, "came": "below" if below else "above", "epochs": {}, "whole_row": False, "healing": False, "was": False,
                                     "policies": [policy(group, (first, second), modes)], "reported": [], "failing": "", "next": [40, 9],
                                     "state": row_json(put(put(NO_ROW, born), held)), "incoming": value_json(v)}
                             yield dict(case, asked=outcome(case))

@@ -103,10 +103,11 @@ def decide_group(g, v, epochs):
 class Context:
     """What a node knows when it decides: itself, where the value came from, policies, reports, what its rules say."""
 
-    def __init__(self, unit, came, epochs, policies, reported=None, failing=None, state=False, healing=False):
+    def __init__(self, unit, came, epochs, policies, reported=None, failing=None, state=False, healing=False, was=()):
         self.unit, self.came, self.epochs, self.policies, self.state = unit, came, epochs, policies, state
         self.reported = reported or {}                 # author unit: [(mark, policy version)] reported active, in order
         self.healing = healing                         # restored, and the digests of this link have not agreed since
+        self.was = was                                 # units in which the row has been before
         self.failing = failing or (lambda row, v: "")  # the node's `refuse` rules and locks: a reason, or ""
 
 def rights(v, h, healing=False):
@@ -165,8 +166,18 @@ def refusal(row, v, ctx):
         return "key-clash"                             # an honest "no such row" of a node that does not see the other row
     return "forged-ruling" if not upholds(row, v, ctx) and reason(row, v, ctx) else ""
 
+def on_path(row, v, ctx):
+    """The author stands above the row, or did when it was born, or before it moved away; of another life and over nothing, keys and
+    rights decide."""
+    h = row.row.decision
+    if h is None or v.life != h.life or ctx.healing and ctx.state:   # a restore may have lost where the row of a state was
+        return True
+    return any(inside(v.unit, unit) for unit in (h.cols["unit"], h.life[0], *ctx.was))
+
 def reason(row, v, ctx):
     """Why a value that is no ruling is not admitted, or ""."""
+    if not on_path(row, v, ctx):
+        return "scope"
     if not may_write(v, group_of(row, v).decision, ctx.policies, ctx.healing):
         return "mode"
     if any(version > v.policy and mark_seen(mark, v.mark, ctx.epochs) for mark, version in ctx.reported.get(v.unit, ())):

@@ -4,7 +4,8 @@ from collections import Counter
 
 from rule import (
     COLUMNS, Context, DECISION, EMPTY, Group, LEVELS, LOCKED, NONE, NO_ROW, OWN, PROPOSAL, READ, RIGHTS, Row, STRENGTH, Value, Verdict,
-    bad_mark, completed, contents, covered, current, decide, defaults, group_of, inside, join, level_of, may_write, open_proposals, put, raised, ruling,
+    bad_mark, completed, contents, covered, current, decide, defaults, group_of, inside, join, level_of, may_write, on_path,
+    open_proposals, put, raised, ruling,
     shown, signature, standing, values_of)
 
 class Feed:
@@ -24,7 +25,7 @@ class Disk:
         self.rows, self.met, self.sealed, self.epoch, self.fresh, self.policy = {}, (NONE,) * LEVELS, 0, 0, True, 0
         self.outbox, self.out_seq = [], 0              # to the parent: (seq, author, activated policy, [(key, value)])
         self.up_dirty, self.up_no, self.applied = {}, 0, 0
-        self.feeds, self.records, self.reported, self.known, self.dropped, self.stamp = {}, {}, {}, set(), set(), 0
+        self.feeds, self.records, self.reported, self.known, self.dropped, self.stamp, self.was = {}, {}, {}, set(), set(), 0, {}
 
 def copied(x):
     """A copy of a disk or a feed that shares nothing that changes."""
@@ -179,9 +180,10 @@ class Node:
 
     # ---- receiving
 
-    def context(self, child, state):
+    def context(self, key, child, state):
         healing = child in self.disk.feeds and self.disk.feeds[child].healing
-        return Context(self.unit, "below" if child else "above", self.tree.epochs, self.tree.policies, self.disk.reported, self.failing, state, healing)
+        return Context(self.unit, "below" if child else "above", self.tree.epochs, self.tree.policies, self.disk.reported, self.failing, state, healing,
+                       self.disk.was.get(key, ()))
 
     def failing(self, row, v):
         """Locks held here and, where this node checks, the policy's rules: no negative x, no row of a unit 3."""
@@ -200,12 +202,13 @@ class Node:
         if bad:
             t.fail("bad-mark %s at %s: %s" % (bad, self.unit, v.json()))
         d.met = join(d.met, v.marks)
-        verdict = decide(row, v, self.context(child, from_state or not child))
+        verdict = decide(row, v, self.context(key, child, from_state or not child))
         t.count[(verdict.rule, verdict.name, verdict.why)] += 1
         if verdict.why == "forged-ruling" and (key, v.group, v.id) not in t.forged:
             t.fail("forged-ruling at %s: %s held %s" % (self.unit, v.json(), row and group_of(row, v).decision and group_of(row, v).decision.json()))
-        if verdict.why == "mode" and not t.forged:
-            t.fail("mode at %s: %s" % (self.unit, v.json()))
+        lost = verdict.why == "scope" and any(n.restored_at >= 0 for n in t.nodes.values())      # where the row was is not known here
+        if verdict.name == "refuse" and verdict.why in ("mode", "scope") and not t.forged and not lost:
+            t.fail(verdict.why + " at %s: %s" % (self.unit, v.json()))
         if verdict.name == "bad-state":
             t.fail("bad-state at %s: %s" % (self.unit, v.json()))
         if verdict.name == "need":
@@ -252,6 +255,10 @@ class Node:
                 if g.decision and not covered(g.decision, now):
                     self.record(key, g.decision, "edited-while-deleted", now)
         d.rows[key] = after
+        if v.group == "row" and v.kind == DECISION and verdict.name != "refuse" and was and was.life == v.life == now.life:
+            named = {x.cols["unit"] for x in (was, v)} - {now.cols["unit"]}        # also where a move lost: its level may have passed it on
+            if named and on_path(before, v, self.context(key, None, False)):
+                d.was[key] = d.was.get(key, frozenset()) | named
         changed = group_of(before, v) != group_of(after, v)
         place = lambda x: x and (x.life, x.cols["unit"])
         whole = place(was) != place(now)

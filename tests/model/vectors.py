@@ -78,7 +78,7 @@ def pack(cases, marks):
         for token, former in c["epochs"].items():
             assert tokens.setdefault(token, former) == former
             number("epochs", [token, *former])
-        doc["cases"].append([c["node"], c["came"][0] + "w" * c["whole_row"] + "h" * c["healing"], state(c["state"]), number("values", c["incoming"]),
+        doc["cases"].append([c["node"], c["came"][0] + "w" * c["whole_row"] + "h" * c["healing"] + "p" * c["was"], state(c["state"]), number("values", c["incoming"]),
                              [number("policies", {g: "".join(m[0] if m != PROPOSE else "p" for m in ms) for g, ms in p.items()}) for p in c["policies"]],
                              c["reported"], c["failing"], c["next"], number("clauses", clause), [number("values", x) for x in losers],
                              number("values", answer), state(after)])
@@ -90,7 +90,7 @@ def unpack(doc):
     state = lambda i: None if i is None else [sorted((doc["values"][x] for x in doc["states"][i][0]), key=json.dumps), doc["states"][i][1]]
     value = lambda i: None if i is None else doc["values"][i]
     for node, came, held, v, ps, reported, failing, mark, clause, losers, answer, after in doc["cases"]:
-        yield {"node": node, "came": "below" if came[0] == "b" else "above", "whole_row": "w" in came, "healing": "h" in came, "state": state(held), "incoming": value(v),
+        yield {"node": node, "came": "below" if came[0] == "b" else "above", "whole_row": "w" in came, "healing": "h" in came, "was": "p" in came, "state": state(held), "incoming": value(v),
                "policies": [{g: [modes[m] for m in ms] for g, ms in doc["policies"][p].items()} for p in ps], "reported": reported,
                "failing": failing, "next": mark, "epochs": epochs,
                "asked": [doc["clauses"][clause], [value(x) for x in losers], value(answer), state(after)]}
@@ -110,7 +110,8 @@ def mark_cases(n, seed):
 
 def context_of(case):
     reported = {case["incoming"][1]: [((tick, token), version) for tick, token, version in case["reported"]]}
-    return Context(case["node"], case["came"], case["epochs"], case["policies"], reported, lambda row, v: case["failing"], case["whole_row"], case["healing"])
+    return Context(case["node"], case["came"], case["epochs"], case["policies"], reported, lambda row, v: case["failing"], case["whole_row"], case["healing"],
+                   case["incoming"][1:2] * case["was"])
 
 def features(unit, row, v, clause, losers, epochs, ctx):
     h = group_of(row or NO_ROW, v).decision
@@ -131,6 +132,16 @@ def features(unit, row, v, clause, losers, epochs, ctx):
         if ctx.healing and v.base and inside(unit, v.base[0]) and v.base[0] != unit:
             yield ("healing, nothing held: " if h is None else "healing, less held: " if h.marks < v.asserts else "healing: ") + clause
         yield "%s %s: %s" % (twist_of(row, v), "row" if v.group == "row" else "group", clause)
+    d = row and row.row.decision
+    if ctx.came == "below" and d and v.life == d.life and not inside(v.unit, d.cols["unit"]) and not v.ruling:
+        if inside(v.unit, d.life[0]) and clause[2:] in TAKING:
+            yield "born there: " + clause
+        elif clause[2:] in TAKING:
+            yield ("out of its path, healing: " if ctx.healing and not ctx.was else "moved away: ") + clause
+        elif clause == "1 refuse scope" and v.group == "row":
+            yield "row, scope: " + clause
+        if clause == "1 refuse scope" and ctx.healing:
+            yield "healing delta: " + clause
     if v.kind == PROPOSAL and losers and losers[0] is not v:
         yield "fork: " + clause
     if h and v.id == v.life and not h.cols.get("alive", True) and h.cols["unit"] != v.cols["unit"] and inside(unit, v.unit) \
@@ -171,10 +182,11 @@ def twist_of(row, v):
     return wrong[0] if len(wrong) == 1 else "several"
 
 TAKING = ("take ", "take-over ", "divert ")
-MUST = ["1 refuse mode", "1 refuse old-policy", "1 refuse lock", "1 refuse rule", "1 refuse key-clash", "1 refuse forged-ruling", "1 revive ",
+MUST = ["1 refuse mode", "1 refuse scope", "1 refuse old-policy", "1 refuse lock", "1 refuse rule", "1 refuse key-clash", "1 refuse forged-ruling", "1 revive ",
         "1 bad-state ", "2 need life",
         "2 need base", "2 pass scope", "2 aside dead", "2 aside life", "3 old ", "4 take ", "4 divert ", "5 take-over ", "6 keep "]
-ALSO = ["acting", "marker: 6 keep ", "fork: 4 take ", "in its unit: 6 keep ", "no insert: 6 keep ", "of two lives: 4 take ",
+ALSO = ["acting", "moved away: 4 take ", "moved away: 5 take-over ", "born there: 4 take ", "out of its path, healing: 4 take ", "healing delta: 1 refuse scope",
+        "row, scope: 1 refuse scope", "marker: 6 keep ", "fork: 4 take ", "in its unit: 6 keep ", "no insert: 6 keep ", "of two lives: 4 take ",
         "covered by saw", "over a tombstone: 4 take ", "within the former epoch", "beyond the former epoch",
         "epochs: 3 old ", "epochs: 4 take ", "epochs: 5 take-over ", "epochs: 6 keep ",
         "other unit: 4 take ", "other unit: 5 take-over ",
@@ -231,7 +243,7 @@ def forged(r, row, like, unit, epochs, values):
 def special(r, row, u, every, under):
     """(name, value): rare values, rulings from below u that uphold what is not their base, and those that miss it by one condition."""
     h, unit, mark, zero = row.row.decision, r.choice(under), (r.randint(1, 12), 7), (NONE,) * LEVELS
-    what = r.choice(["first"] * 6 + ["nothing"] + ["revive"] * 4 + ["lost"] * 3 + ["insert", "absent", "again", "again", "fork", "moved", "older"])
+    what = r.choice(["first"] * 6 + ["nothing"] + ["revive"] * 4 + ["lost"] * 3 + ["insert", "absent", "again", "again", "fork", "moved", "older"] + ["stray"] * 4)
     low = r.choice([x for x in every if inside(unit, x) and x != unit] or [unit])
     born = Value("row", low, DECISION, raised(zero, level_of(low), mark), (low, mark), {"alive": True, "unit": low}, acting=r.random() < 0.1)
     held = [g.decision for g in [row.row, *current(row).values()] if g.decision and inside(u, g.decision.unit)
@@ -285,6 +297,21 @@ def special(r, row, u, every, under):
         seen_it = r.random() < 0.6
         x = before.but(marks=raised(join(marks, before.marks) if seen_it else marks, at, (41, 7)), base=base and base.id, cols=dict.fromkeys(COLUMNS[g], 2))
         return ("older, joined" if seen_it else "older, not joined"), (before, x)
+    away = [x for x in under if h and not inside(x, h.cols["unit"])]
+    if what == "stray" and h and h.cols["alive"] and inside(u, h.cols["unit"]) and away:       # of one below u that is not above the row
+        by, mover, life = r.choice(away), None, h.life
+        to = [x for x in under if not inside(by, x)]
+        if to and r.random() < 0.5:                    # the row has moved away from where it was born
+            life = by, (55, 7)
+            mover = Value("row", u, DECISION, raised(h.marks, level_of(u), (56, 7)), life, {"alive": True, "unit": r.choice(to)}, base=life)
+        g, at = r.choice([*COLUMNS, "row"]), level_of(by)
+        base = (mover or h) if g == "row" else None if mover else current(row).get(g, EMPTY).decision
+        marks = raised(base.marks if base else zero, at, (60, 7))
+        if r.random() < 0.4:
+            marks = raised(raised(zero, r.randrange(at) if at else 0, (90, 7)), at, (60, 7))
+        cols = {"alive": r.random() < 0.5, "unit": by} if g == "row" else {c: r.randint(0, 9) for c in COLUMNS[g]}
+        x = Value(g, by, DECISION, marks, life, cols)
+        return what, (mover, x) if mover else x
     waiting = [p for g in current(row).values() if not g.decision for p in g.proposals.values()]
     if what == "fork" and waiting:
         p = r.choice(waiting)
@@ -339,9 +366,10 @@ def vectors(n, seed, limit=40000):
                 if below and r.random() < 0.2:
                     e = r.choice(sorted(t.epochs)) if t.epochs and r.random() < 0.5 else v.mark[1]
                     reported = [[max(1, v.mark[0] - r.choice([0, 1, 1, -1])), e, v.policy + r.choice([0, 1])]]
-                case = {"node": u, "came": "below" if below else "above", "epochs": t.epochs, "whole_row": r.random() < 0.3,
-                        "healing": r.random() < (0.7 if "lost" in name else 0.1) and below,
-                        "policies": [random_policy(r, harsh=bool(rare)) for _ in t.policies] if r.random() < (0.7 if rare else 0.15) else t.policies,
+                case = {"node": u, "came": "below" if below else "above", "epochs": t.epochs, "whole_row": r.random() < (0.6 if name == "stray" else 0.3),
+                        "healing": r.random() < (0.7 if "lost" in name else 0.4 if name == "stray" else 0.1) and below,
+                        "was": r.random() < 0.3 and below,
+                        "policies": [random_policy(r, harsh=bool(rare) and name != "stray") for _ in t.policies] if r.random() < (0.7 if rare else 0.15) else t.policies,
                         "reported": reported,
                         "failing": r.choice(["", "", "", "lock", "rule"]), "next": [r.randint(1, 40), 9], "incoming": value_json(v)}
                 verdict = decide(row, v, context_of(case))

@@ -383,6 +383,12 @@ static const struct value *follow(struct row *row, const struct value *v, const 
 	}
 }
 
+static bool case_was(void *arg, uint64_t author)
+{
+	(void)author;                    /* the value's own: a case asks of no other */
+	return strchr(text(arg, 1), 'p') != NULL;
+}
+
 static void check_case(const json_t *c, size_t n, struct arena *a)
 {
 	struct row *row = row_of(state_at(json_array_get(c, 2)), a);
@@ -391,7 +397,7 @@ static void check_case(const json_t *c, size_t n, struct arena *a)
 	struct rule_context ctx = {
 		.unit = unit_of(text(c, 0)), .below = came[0] == 'b', .whole_row = strchr(came, 'w') != NULL,
 		.healing = strchr(came, 'h') != NULL, .epochs = &epochs,
-		.mode = case_mode, .outdated = case_outdated, .failing = case_failing, .defaults = case_defaults,
+		.mode = case_mode, .outdated = case_outdated, .was = case_was, .failing = case_failing, .defaults = case_defaults,
 		.arg = (void *)(uintptr_t)c,
 	};
 	const char *clause = text(json_object_get(doc, "clauses"), number(c, 8));
