@@ -21,9 +21,11 @@
 #include "link/dial.h"
 #include "store/capture.h"
 #include "store/survey.h"
+#include "ctl/ask.h"
+#include "ctl/ctl.h"
+#include "store/db.h"
 
 #define CONNECT_MS 5000
-#define TLS_MS     15000
 #define SOON_S     (30 * INT64_C(86400)) /* a certificate that ends within */
 #define SPACE_MB   500
 
@@ -327,37 +329,10 @@ static void look_at_port(struct visit *v, const char *check, const char *listen)
 /* A path that no node serves: the answer is 404, behind TLS and the check of the parent's chain. */
 static int greet_parent(struct visit *v, const char *url, struct err *err)
 {
-	_cleanup_(free_pointer) char *spool = path_join(v->c->home, HOME_SPOOL), *path = text_printf("%s/v1/doctor", url);
-	struct spool_room room = { .folder = spool };
-	const struct dial_options o = { .identity = &v->identity, .proxy = v->settings.proxy ? v->settings.proxy : "", .room = &room };
-	const struct dial_request request = { .url = path, .most = 4096 };
-	const struct source clock = source_system();
-	int64_t until = clock.steady_ms(NULL) + TLS_MS;
-	struct dial_answer answer = { 0 };
-	struct dialer *d = NULL;
-	struct lane *lane = NULL;
-	int code = 0, r = spool && path ? dialer_new(&o, &d, err) : err_set(err, ERR_NOMEM, "out of memory");
+	_cleanup_(buf_release) struct buf body = { 0 };
+	int status, r = ask_parent(v->c, &v->settings, &v->identity, url, "/v1/doctor", 4096, &status, &body, err);
 
-	if (!r)
-		r = lane_new(d, &lane, err);
-	if (!r)
-		r = lane_start(lane, &request, err);
-	while (!r && !lane_take(lane, &answer, &code, err)) {
-		int64_t left = until - clock.steady_ms(NULL);
-		if (left <= 0)
-			r = err_set(err, ERR_NETWORK, "%s: no answer in %d s", url, TLS_MS / 1000);
-		else
-			dialer_run(d, MIN(left, 1000));
-	}
-	if (!r)
-		r = code;
-	if (!r && answer.status == 403) {
-		char text[300];
-		dial_message(&answer, text, sizeof(text));
-		r = err_set(err, ERR_CHAIN, "%s: %s", url, text);
-	}
-	dialer_free(d);
-	return r;
+	return status != 0 && status != 403 ? 0 : r;
 }
 
 static void look_at_parent(struct visit *v)

@@ -6,8 +6,11 @@
 #include "app/home.h"
 #include "app/settings.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "core/limits.h"
 #include "ctl/ctl.h"
+#include "ctl/phrases.h"
+#include "ctl/view.h"
 #include "engine/report.h"
 
 #define FOLLOW_MS    500
@@ -31,8 +34,8 @@ static int print_csv(const json_t *document, struct err *err)
 	return r ? r : ctl_write(&b, err);
 }
 
-static int run(const struct settings *s, const char *home_folder, const char *const *words, uint32_t n, json_t **ret,
-               int *ret_status, struct err *err)
+static int run(const struct settings *s, const char *home_folder, const char *const *words, uint32_t n, struct slice fetched,
+               json_t **ret, int *ret_status, struct err *err)
 {
 	struct chain chain;
 	bool enrolled = read_chain(home_folder, &chain);
@@ -43,12 +46,19 @@ static int run(const struct settings *s, const char *home_folder, const char *co
 		                          .name = s->name,
 		                          .url = s->has_upstream ? s->upstream_urls[0] : NULL,
 		                          .chain = enrolled ? &chain : NULL,
-		                          .now_ms = source_system().wall_ms(NULL) };
+		                          .now_ms = source_system().wall_ms(NULL),
+		                          .fetched = fetched };
 
 	return report_run(&home, words, n, ret, ret_status, err);
 }
 
 int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t **ret, int *ret_status, struct err *err)
+{
+	return ctl_report_with(c, words, n, (struct slice){ 0 }, ret, ret_status, err);
+}
+
+int ctl_report_with(const struct ctl *c, const char *const *words, uint32_t n, struct slice fetched, json_t **ret,
+                    int *ret_status, struct err *err)
 {
 	struct settings s;
 	int r = settings_read(c->home, &s, err);
@@ -56,7 +66,7 @@ int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t
 	*ret = NULL;
 	if (r)
 		return r;
-	r = run(&s, c->home, words, n, ret, ret_status, err);
+	r = run(&s, c->home, words, n, fetched, ret, ret_status, err);
 	settings_release(&s);
 	return r;
 }
@@ -68,10 +78,12 @@ static bool take_flag(struct ctl *c, const char *flag, const char **words, uint3
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < c->nwords; i++)
-		if (!strcmp(c->words[i], flag))
+		if (!strcmp(c->words[i], flag)) {
 			found = true;
-		else
-			words[n++] = c->words[i];
+		} else {                           /* the kinds of events may be named as tables name them */
+			bool kind = n && !strcmp(words[n - 1], "--kind");
+			words[n++] = kind ? phrase_english(c->words[i]) : c->words[i];
+		}
 	*ret_n = n;
 	return found;
 }
@@ -115,19 +127,33 @@ int cmd_report(struct ctl *c, struct err *err)
 
 /* ---- log --follow: the last events, then each as it comes, a line each, until the reader goes away */
 
-static int print_event(const struct ctl *c, const json_t *event, struct err *err)
+static void put_field(struct buf *b, const char *text, size_t width)
 {
+	size_t n = utf8_width(text);
+
+	buf_printf(b, "%s", text);
+	for (; n < width + 2; n++)
+		buf_put_u8(b, ' ');
+}
+
+static int print_event(struct ctl *c, const json_t *event, struct err *err)
+{
+	_cleanup_(json_release) json_t *list = json_pack("[O]", event), *view = NULL;
 	_cleanup_(buf_release) struct buf b = { 0 };
-	const char *at = json_string_value(json_object_get(event, "at")), *peer = json_string_value(json_object_get(event, "peer"));
-	const char *kind = json_string_value(json_object_get(event, "kind")), *text = json_string_value(json_object_get(event, "text"));
 	char local[RFC3339_SIZE];
 	int64_t ms;
+	bool cut;
 
-	if (c->json)
+	if (c->json) {
 		json_put(&b, event);
-	else
-		buf_printf(&b, "%s  %-10s  %-12s  %s", at && !time_of(at, &ms) ? time_local(ms, local) : "-", kind ? kind : "-",
-		           peer ? peer : "-", text ? text : "");
+	} else if ((view = view_of(c, list, &cut)) != NULL) {
+		const json_t *row = json_array_get(view, 0);
+		const char *at = view_text(row, "at");
+		put_field(&b, time_of(at, &ms) ? at : time_local(ms, local), 19);
+		put_field(&b, view_text(row, "kind"), 10);
+		put_field(&b, view_text(row, "peer"), 12);
+		buf_printf(&b, "%s", view_text(row, "text"));
+	}
 	for (size_t i = 0; i < b.n; i++)
 		if (b.p[i] < ' ')
 			b.p[i] = ' ';

@@ -42,8 +42,9 @@ static const struct command commands[] = {
 	  "立即封装并联系上级；--wait 等到全部归档和应用" },
 	{ "log", cmd_log, "[--unit U] [--kind K] [--since T] [--csv] [--follow]",
 	  "the sync log, a line an event; --follow goes on as they come", "同步日志；--follow 持续显示" },
-	{ "why", cmd_report, "REGISTER KEY [--group G] | --unit U", "explains a row; explains why a unit is late",
-	  "解释一行数据的由来；解释某单位为何滞后" },
+	{ "why", cmd_why, "REGISTER KEY [--group G] [--evidence] | --unit U",
+	  "explains a row, with --evidence by the signed segments behind it; explains why a unit is late",
+	  "解释一行数据的由来，--evidence 附签名证据；解释某单位为何滞后" },
 	{ "conflicts list", cmd_report, "[--register R] [--unit U] [--since T] [--all]", "conflicts on record", "冲突记录" },
 	{ "conflicts show", cmd_report, "ID", "one conflict, both values and the rule", "一条冲突的详情" },
 	{ "conflicts close", cmd_conflicts_close, "ID --note TEXT", "closes a conflict with a note", "办结冲突并写明说明" },
@@ -244,7 +245,7 @@ static void complain(const struct ctl *c, const struct err *e, const struct comm
 	else
 		fprintf(stderr, "terracectl: %s", buf_text(&text));
 	if (usage)
-		fprintf(stderr, "%s terracectl %s %s", ctl_words(c, "; usage:", "；用法："), usage->name, usage->usage);
+		fprintf(stderr, "%sterracectl %s %s", ctl_words(c, "; usage: ", "；用法："), usage->name, usage->usage);
 	fputc('\n', stderr);
 }
 

@@ -6,7 +6,8 @@
 const struct phrase phrases_events[] = {
 	/* counts of a segment, as views shorten them */
 	{ "%u changes", "{1} 项变更" },
-	{ "%u changes again", "{1} 项变更（重复）" },
+	{ "%u changes%s", "{1} 项变更{2}" },
+	{ " again", "（重复）" },
 	{ "%u items", "{1} 件文书" },
 	{ "%u taken", "采纳 {1}" },
 	{ "%u taken over", "取代 {1}" },
@@ -21,6 +22,9 @@ const struct phrase phrases_events[] = {
 	{ "%u changes, %zu bytes", "{1} 项变更，{2} 字节" },
 	{ "%llu segments from the outbox, %u of state", "发送变更段 {1} 个，状态段 {2} 个" },
 	{ "register %s: all rows have been looked at", "台账 {1}：已逐行检查完毕" },
+	/* segments by name */
+	{ "state %llu for %llu #%llu", "状态段 {1} 致 {2} #{3}" },
+	{ "delta %s", "变更段 {1}" },
 	/* decisions */
 	{ "%llu proposals %s by %s", "{3} {2} {1} 件申报" },
 	{ "%llu proposal %s by %s", "{3} {2} {1} 件申报" },
@@ -76,6 +80,7 @@ const struct phrase phrases_events[] = {
 	  "归档不符：单位 {1} 归档的第 {2} 段（{3} 流）不是本节点封装的" },
 	{ "not-as-recorded: the level of record holds other rows of this unit, for the %lldth time running; see terracectl reconcile",
 	  "归档不符：归档层级所存本单位数据与本级不同，已连续 {1} 次；请用 terracectl reconcile 核对" },
+	{ "the database was locked by another program for about %lld s", "数据库被另一程序锁定约 {1} 秒" },
 	/* audits */
 	{ "%d registers are compared with the record, and %d neighbours, asked by %s", "应 {3} 要求，{1} 个台账正与记录核对，并与 {2} 个上下级逐行比对" },
 	{ "register %s: %llu rows of the table are not what the record says; `terracectl reconcile --plan FILE` names them and what can be done",

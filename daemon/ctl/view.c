@@ -172,20 +172,51 @@ void view_row(struct view *v, struct buf *b, const json_t *record)
 	buf_printf(b, "%s%s", *group ? " " : "", group);
 }
 
-static void put_value(struct view *v, struct buf *b, const json_t *value, size_t columns)
+static void put_value(struct view *v, struct buf *b, const json_t *value)
 {
-	_cleanup_(buf_release) struct buf cell = { 0 };
-
 	if (json_is_string(value) && !json_string_length(value))
-		buf_printf(&cell, "%s", view_words(v, "(empty)", "（空）"));
+		buf_printf(b, "%s", view_words(v, "(empty)", "（空）"));
 	else if (!value || json_is_null(value))
-		buf_printf(&cell, "-");
+		buf_printf(b, "-");
 	else
-		table_cell(&cell, value, v->c->chinese);
-	if (columns)
-		view_cut(v, b, buf_text(&cell), columns);
-	else
-		buf_printf(b, "%s", buf_text(&cell));
+		table_cell(b, value, v->c->chinese);
+}
+
+/* How many bytes of both are the same from the left, in whole characters, but for the last few. */
+static size_t common(const char *a, const char *z)
+{
+	size_t n = 0, back = 0;
+
+	while (a[n] && a[n] == z[n])
+		n++;
+	while (n && ((uint8_t)a[n] & 0xc0) == 0x80)
+		n--;
+	for (; n && back < 4; back++)
+		for (n--; n && ((uint8_t)a[n] & 0xc0) == 0x80;)
+			n--;
+	return n;
+}
+
+/* "from → to"; short, both cut, so that the place where they differ stays. */
+static void put_change(struct view *v, struct buf *b, const json_t *from, const json_t *to, bool brief)
+{
+	_cleanup_(buf_release) struct buf old = { 0 }, new = { 0 };
+	size_t skip = 0;
+
+	put_value(v, &old, from);
+	put_value(v, &new, to);
+	const char *a = buf_text(&old), *z = buf_text(&new);
+	if (!brief) {
+		buf_printf(b, "%s → %s", a, z);
+		return;
+	}
+	if (utf8_width(a) > VALUE_COLUMNS && utf8_width(z) > VALUE_COLUMNS)
+		skip = common(a, z);
+	v->cut |= skip > 0;
+	buf_printf(b, "%s", skip ? "…" : "");
+	view_cut(v, b, a + skip, VALUE_COLUMNS);
+	buf_printf(b, " → %s", skip ? "…" : "");
+	view_cut(v, b, z + skip, VALUE_COLUMNS);
 }
 
 /* Group row's two members have names of their own. */
@@ -217,9 +248,7 @@ void view_changes(struct view *v, struct buf *b, const json_t *from, const json_
 			continue;
 		}
 		buf_printf(b, "%s%s: ", n++ ? "; " : "", column_name(v, all, key));
-		put_value(v, b, a, most ? VALUE_COLUMNS : 0);
-		buf_printf(b, " → ");
-		put_value(v, b, z, most ? VALUE_COLUMNS : 0);
+		put_change(v, b, a, z, most != 0);
 	}
 	if (left) {
 		view_printf(v, b, "; … %u more", "；… 另有 %u 项", left);
@@ -240,14 +269,14 @@ json_t *view_values(struct view *v, const json_t *base, const json_t *kept, cons
 		static const char *const names[] = { "base", "kept", "lost" };
 		if (sides[1] && sides[2] && json_equal(sides[1], sides[2])) {
 			buf_printf(same, "%s%s=", same->n ? ", " : "", column_name(v, all, key));
-			put_value(v, same, sides[1], 0);
+			put_value(v, same, sides[1]);
 			continue;
 		}
 		json_t *row = json_object();
 		view_say(row, "column", column_name(v, all, key));
 		for (size_t i = json_is_object(first) ? 0 : 1; i < 3; i++) {
 			_cleanup_(buf_release) struct buf cell = { 0 };
-			put_value(v, &cell, sides[i], 0);
+			put_value(v, &cell, sides[i]);
 			view_put(row, names[i], &cell);
 		}
 		json_array_append_new(rows, row);

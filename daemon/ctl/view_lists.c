@@ -1,7 +1,6 @@
 /* Views of lists, and of one of their entries. */
 #include "ctl/view.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -159,20 +158,6 @@ static void put_counts(struct view *v, struct buf *b, const char *text)
 		buf_printf(b, "%s", view_words(v, "nothing new", "没有新内容"));
 }
 
-/* A segment's name, "delta 532999101000/county #3". */
-static void put_segment(struct view *v, struct buf *b, const char *name)
-{
-	char kind[16] = "";
-	int n = 0;
-
-	if (!v->c->chinese || sscanf(name, "%15[a-z] %n", kind, &n) != 1 || !n) {
-		buf_printf(b, "%s", name);
-		return;
-	}
-	phrase_put(b, kind, true);
-	buf_printf(b, " %s", name + n);
-}
-
 static json_t *event_line(struct view *v, const json_t *r)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
@@ -186,7 +171,7 @@ static json_t *event_line(struct view *v, const json_t *r)
 		buf_printf(&b, "%s", view_words(v, ": ", "："));
 	}
 	if (*segment) {
-		put_segment(v, &b, segment);
+		phrase_put(&b, segment, v->c->chinese);
 		buf_printf(&b, "%s", view_words(v, ": ", "："));
 	}
 	if (!strcmp(view_text(r, "kind"), "apply")) {

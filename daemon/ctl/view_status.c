@@ -40,7 +40,7 @@ static void put_open(struct view *v, json_t *to, const json_t *of)
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (number(of, kinds[i].key))
-			buf_printf(&b, "%s%s %lld", b.n ? ", " : "", view_words(v, kinds[i].english, kinds[i].chinese),
+			buf_printf(&b, "%s%s %lld", b.n ? view_words(v, ", ", "，") : "", view_words(v, kinds[i].english, kinds[i].chinese),
 			           (long long)number(of, kinds[i].key));
 	view_put(to, "open", &b);
 }

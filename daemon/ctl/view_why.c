@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "ctl/phrases.h"
 
 #define VALUES_COLUMNS 150               /* of a group's values: two lines */
@@ -48,7 +49,7 @@ static void segment_line(struct view *v, json_t *to, const json_t *held)
 	} else {
 		buf_printf(&b, "%s", view_words(v, "not kept here; kept by ", "本级未保存；保存于 "));
 		view_unit(v, &b, view_text(held, "unit"));
-		buf_printf(&b, "%s", view_words(v, " and its superiors, for a year", " 及其上级，保存一年"));
+		view_printf(v, &b, " and its superiors, for %d days", " 及其上级，保存 %d 天", EVIDENCE_DAYS);
 	}
 	view_put(to, "segment", &b);
 }

@@ -40,6 +40,10 @@ int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int w
 /* A report of c->home, the daemon running or not (engine/report.h). */
 int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t **ret, int *ret_status, struct err *err);
 
+/* The same with segments that a superior sent (report_home.fetched). */
+int ctl_report_with(const struct ctl *c, const char *const *words, uint32_t n, struct slice fetched, json_t **ret,
+                    int *ret_status, struct err *err);
+
 /* The document: with --json as it is, else as a table, or line by line. */
 int ctl_print(struct ctl *c, const json_t *document, struct err *err);
 /* To standard output.  Ends the program quietly where the reader has gone (`| head`). */
@@ -88,6 +92,7 @@ int cmd_schema_begin(struct ctl *c, struct err *err);
 int cmd_schema_end(struct ctl *c, struct err *err);
 int cmd_doctor(struct ctl *c, struct err *err);
 int cmd_report(struct ctl *c, struct err *err);  /* whatever only reads: engine/report.h */
+int cmd_why(struct ctl *c, struct err *err);     /* the same, and evidence from the superior */
 int cmd_log(struct ctl *c, struct err *err);     /* the same, and --follow */
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "core/chain.h"
 #include "core/sign.h"
+#include "core/version.h"
 
 struct engine;
 
@@ -81,6 +82,11 @@ bool engine_feed_ready(struct engine *e, uint64_t peer);
 /* Empty body: nothing waits (204). */
 int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t after, const struct digest *hash,
                        struct slice receipt, size_t most, struct buf *body, struct err *err);
+/* The deltas that the author, a unit in the peer's own scope (else ERR_SCOPE), sealed under that mark, without the first
+ * `skip`: byte 1 (format), then each length-prefixed, the first always and more while they fit into `most`.  Empty: no more of them (204);
+ * ERR_NOT_FOUND: none is kept. */
+int engine_evidence_answer(struct engine *e, const struct facts *peer, uint64_t author, struct mark mark, uint32_t skip,
+                           size_t most, struct buf *answer, struct err *err);
 /* Whether a chain may connect: strict descendant issued by this node, not revoked; a copy the server may use
  * from its own threads is published through engine_revoked. */
 /* A child whose chain was issued by this node already (an offline enrolment, tests) becomes a peer. */

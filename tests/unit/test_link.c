@@ -26,6 +26,8 @@ static void test_refusals(void **state)
 	expect(&h, &town, "GET", "/v1/feed?after=-1&hash=07", NULL, 400, "malformed");
 	expect(&h, &town, "GET", FEED, NULL, 204, NULL);
 	h.engine.push_code = ERR_SIGNATURE;
+	expect(&h, &town, "GET", "/v1/segments", NULL, 400, "malformed");
+	expect(&h, &town, "GET", "/v1/segments?author=532999101&epoch=1&tick=2", NULL, 400, "malformed");
 	expect(&h, &town, "POST", "/v1/segments", "", 403, "bad-signature");
 	h.engine.push_code = ERR_GAP;    /* the answer is a receipt, not an error's text */
 	expect(&h, &town, "POST", "/v1/segments", "receipt", 409, NULL);
