@@ -25,6 +25,7 @@ const struct phrase phrases_words[] = {
 	{ "alarm", "警报" },
 	{ "heal", "修复" },
 	{ "issue", "问题" },
+	{ "review", "审批" },
 	{ "proposal", "申报" },
 	{ "return", "退回" },
 	/* how loud */
@@ -108,7 +109,7 @@ const struct phrase phrases_words[] = {
 	{ "epoch", "运行期" },
 	{ "settled", "归档回执" },
 	{ "healed", "修复完成" },
-	{ "decision", "审批" },
+	{ "decision", "决定" },
 	{ "ruling", "裁决" },
 	/* checks of doctor and verify */
 	{ "home", "节点目录" },

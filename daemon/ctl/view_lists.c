@@ -85,12 +85,25 @@ static json_t *conflict_line(struct view *v, const json_t *r)
 
 static json_t *proposal_line(struct view *v, const json_t *r)
 {
+	_cleanup_(buf_release) struct buf from = { 0 }, change = { 0 };
+	const json_t *by = json_object_get(r, "decided_by");
 	json_t *j = json_object();
 
 	put_copy(j, r, "id");
-	put_unit(v, j, "from", view_text(json_object_get(r, "from"), "unit"));
+	view_unit(v, &from, view_text(json_object_get(r, "from"), "unit"));
+	if (*view_text(r, "since")) {
+		view_time(j, "from", json_object_get(r, "since"));
+		buf_printf(&from, " %s", view_text(j, "from"));
+	}
+	view_put(j, "from", &from);
 	put_row(v, j, r);
-	put_changes(v, j, "proposed", json_object_get(r, "standing"), r);
+	view_changes(v, &change, json_object_get(r, "standing"), r, LIST_CHANGES);
+	if (json_is_object(by) && !json_is_true(json_object_get(r, "here"))) {
+		buf_printf(&change, "%s", view_words(v, " (decided by ", "（由 "));
+		view_unit(v, &change, view_text(by, "unit"));
+		buf_printf(&change, "%s", view_words(v, ")", " 审批）"));
+	}
+	view_put(j, "proposed", &change);
 	put_state(v, j, r);
 	return j;
 }

@@ -3,9 +3,9 @@
 #ifndef CTL_ASK_H
 #define CTL_ASK_H
 
+#include "app/home.h"
 #include "app/settings.h"
 #include "ctl/ctl.h"
-#include "engine/engine.h"
 
 #define ASK_MS 15000                     /* how long an answer may take */
 

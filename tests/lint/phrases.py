@@ -13,7 +13,8 @@ CONVERSION = re.compile(r"%[0-9.*#-]*[hlzjt]*[a-zA-Z]")
 ERRORS = ["daemon/ctl/main.c", "daemon/ctl/ctl.c", "daemon/ctl/cmd_acts.c", "daemon/ctl/cmd_home.c", "daemon/ctl/cmd_report.c",
           "daemon/ctl/cmd_why.c", "daemon/ctl/ask.c", "daemon/ctl/csv.c", "daemon/engine/report.c", "daemon/engine/report_why.c",
           "daemon/engine/report_rows.c", "daemon/engine/report_status.c", "daemon/engine/report_late.c",
-          "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/engine/command.c", "daemon/core/unit.c"]
+          "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/engine/command.c", "daemon/core/unit.c",
+          "daemon/engine/review.c", "daemon/ctl/cmd_review.c", "daemon/ctl/cmd_units.c"]
 
 
 def joined(strings):
