@@ -176,6 +176,8 @@ static const struct {
 	{ "tree_time", "TREE TIME", "统一时间" },
 	{ "records", "RECORDS", "记录" },
 	{ "held", "HELD", "现值" },
+	{ "failing", "FAILING RULES", "不符合的规则" },
+	{ "refuse", "REFUSES", "拒绝" },
 	{ "proposals", "PROPOSALS", "申报件" },
 };
 

@@ -87,7 +87,8 @@ static json_t *proposal_line(struct view *v, const json_t *r)
 {
 	_cleanup_(buf_release) struct buf from = { 0 }, change = { 0 };
 	const json_t *by = json_object_get(r, "decided_by");
-	json_t *j = json_object();
+	json_t *j = json_object(), *rule;
+	size_t i;
 
 	put_copy(j, r, "id");
 	view_unit(v, &from, view_text(json_object_get(r, "from"), "unit"));
@@ -102,6 +103,12 @@ static json_t *proposal_line(struct view *v, const json_t *r)
 		buf_printf(&change, "%s", view_words(v, " (decided by ", "（由 "));
 		view_unit(v, &change, view_text(by, "unit"));
 		buf_printf(&change, "%s", view_words(v, ")", " 审批）"));
+	}
+	json_array_foreach(json_object_get(r, "failing"), i, rule) {
+		_cleanup_(buf_release) struct buf say = { 0 };
+		phrase_put(&say, *view_text(rule, "say") ? view_text(rule, "say") : view_text(rule, "rule"), v->c->chinese);
+		buf_printf(&change, "%s", view_words(v, "; fails: ", "；不符合："));
+		view_cut(v, &change, buf_text(&say), TEXT_COLUMNS / 4);
 	}
 	view_put(j, "proposed", &change);
 	put_state(v, j, r);
@@ -256,6 +263,36 @@ static json_t *segment_line(struct view *v, const json_t *r)
 	return j;
 }
 
+/* Everything else: the words that are in the catalogue, as they stand. */
+static json_t *localized(const struct view *v, const json_t *document, const char *name)
+{
+	static const char *const spoken[] = { "kind", "state", "level", "mode", "digest", "check", "next", "reason", "text", "advice",
+		                              "error", "why", "by", "codec", "database", "stream", "object", "say", "ceiling", "floor" };
+	_cleanup_(buf_release) struct buf b = { 0 };
+	const char *key;
+	json_t *value, *copy;
+	size_t i;
+
+	if (json_is_array(document)) {
+		copy = json_array();
+		json_array_foreach(document, i, value)
+			json_array_append_new(copy, localized(v, value, name));
+		return copy;
+	}
+	if (json_is_object(document)) {
+		copy = json_object();
+		json_object_foreach((json_t *)(uintptr_t)document, key, value)
+			json_object_set_new(copy, key, localized(v, value, !strcmp(name, "values") ? name : key));
+		return copy;
+	}
+	for (i = 0; json_is_string(document) && i < ARRAY_SIZE(spoken); i++)
+		if (!strcmp(name, spoken[i]) && !strchr(json_string_value(document), '\n')) {
+			phrase_put(&b, json_string_value(document), v->c->chinese);
+			return json_slice(buf_slice(&b));
+		}
+	return json_copy((json_t *)(uintptr_t)document);
+}
+
 /* ---- one whole */
 
 /* A record or proposal, as a block: what it is, whose, the columns that differ as a table, the others in a line. */
@@ -322,37 +359,9 @@ static json_t *record_block(struct view *v, const json_t *r)
 		put_copy(j, r, "failing");
 	if (same.n)
 		view_put(j, "same", &same);
+	if (json_array_size(json_object_get(r, "failing")))
+		json_object_set_new(j, "failing", localized(v, json_object_get(r, "failing"), ""));
 	return j;
-}
-
-/* Everything else: the words that are in the catalogue, as they stand. */
-static json_t *localized(const struct view *v, const json_t *document, const char *name)
-{
-	static const char *const spoken[] = { "kind", "state", "level", "mode", "digest", "check", "next", "reason", "text", "advice",
-		                              "error", "why", "by", "codec", "database", "stream", "object", "say", "ceiling", "floor" };
-	_cleanup_(buf_release) struct buf b = { 0 };
-	const char *key;
-	json_t *value, *copy;
-	size_t i;
-
-	if (json_is_array(document)) {
-		copy = json_array();
-		json_array_foreach(document, i, value)
-			json_array_append_new(copy, localized(v, value, name));
-		return copy;
-	}
-	if (json_is_object(document)) {
-		copy = json_object();
-		json_object_foreach((json_t *)(uintptr_t)document, key, value)
-			json_object_set_new(copy, key, localized(v, value, !strcmp(name, "values") ? name : key));
-		return copy;
-	}
-	for (i = 0; json_is_string(document) && i < ARRAY_SIZE(spoken); i++)
-		if (!strcmp(name, spoken[i]) && !strchr(json_string_value(document), '\n')) {
-			phrase_put(&b, json_string_value(document), v->c->chinese);
-			return json_slice(buf_slice(&b));
-		}
-	return json_copy((json_t *)(uintptr_t)document);
 }
 
 /* ---- which view is whose */

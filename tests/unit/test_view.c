@@ -36,7 +36,8 @@ static const struct {
 	  "[{\"id\":281474976710655,\"register\":\"household\",\"key\":\"" LONG_TEXT "\",\"group\":\"decision\",\"from\":{\"unit\":"
 	  "\"532999101202\",\"level\":\"village\"},\"values\":{\"category\":\"" LONG_TEXT "\",\"n\":null},\"standing\":" KEPT
 	  ",\"reason\":null,\"state\":\"open\",\"unit\":\"532999101202\",\"since\":\"2026-11-25T07:43:47Z\",\"here\":false,"
-	  "\"decided_by\":{\"unit\":\"532999000000\",\"level\":\"county\",\"name\":\"剑云县\"}}]" },
+	  "\"decided_by\":{\"unit\":\"532999000000\",\"level\":\"county\",\"name\":\"剑云县\"},\"failing\":[{\"rule\":\"floor\",\"say\":\"" LONG_TEXT
+	  " / below the floor\",\"refuse\":true}]}]" },
 	{ { "returns", "list" },
 	  "[{\"id\":12,\"register\":\"household\",\"key\":\"532999101202000016\",\"group\":\"family\",\"by\":{\"unit\":\"532999101000\","
 	  "\"level\":\"township\"},\"reason\":\"" LONG_TEXT " / below the floor\",\"at\":\"2026-11-25T07:43:47Z\"}]" },
