@@ -104,6 +104,7 @@ const struct phrase phrases_events[] = {
 	{ "not-as-recorded: the level of record holds other rows of this unit, for the %lldth time running; see terracectl reconcile",
 	  "归档不符：归档层级所存本单位数据与本级不同，已连续 {1} 次；请用 terracectl reconcile 核对" },
 	{ "the database was locked by another program for about %lld s", "数据库被另一程序锁定约 {1} 秒" },
+	{ "%s was replaced by another file; it is taken for a restored copy", "{1} 被另一文件替换；按恢复的备份处理" },
 	/* audits */
 	{ "%d registers are compared with the record, and %d neighbours, asked by %s", "应 {3} 要求，{1} 个台账正与记录核对，并与 {2} 个上下级逐行比对" },
 	{ "register %s: %llu rows of the table are not what the record says; `terracectl reconcile --plan FILE` names them and what can be done",

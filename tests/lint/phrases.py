@@ -15,8 +15,7 @@ ERRORS = ["daemon/ctl/main.c", "daemon/ctl/ctl.c", "daemon/ctl/cmd_report.c", "d
           "daemon/engine/report_rows.c", "daemon/engine/report_status.c", "daemon/engine/report_late.c",
           "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/core/unit.c"]
 EVENTS = ["daemon/engine/%s.c" % name for name in (
-    "command", "enrol", "heal", "hello", "hello_answer", "install", "items", "merge", "merging", "outgoing", "push", "push_answer",
-    "run", "seal", "subtree", "tick", "watch")]
+    "command", "enrol", "heal", "install", "items", "merging", "outgoing", "push", "push_answer", "run", "seal", "subtree")]
 
 
 def joined(strings):
