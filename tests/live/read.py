@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 
@@ -108,6 +109,27 @@ def log(c, t):
     c.check(p.communicate(timeout=10)[0] == b"", "--follow with --since shows nothing older")
 
 
+def busy(c, t):
+    """sync --wait waits for what was sealed so far, not for a program that goes on writing."""
+    stop = threading.Event()
+
+    def keep_writing():
+        db = t.township.open()
+        while not stop.is_set():
+            db.execute("UPDATE household SET population = population % 50 + 1")
+            time.sleep(.02)
+        db.close()
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    begin = time.monotonic()
+    status, out, err = read(t.township, "C.UTF-8", "sync", "--wait", "20")
+    stop.set()
+    writer.join()
+    c.check(status == 0 and time.monotonic() - begin < 19, "sync --wait beside a busy program: %d %s%s" % (status, out.strip(), err.strip()))
+    t.township.ctl("sync", "--wait", "10", allow=(0, 1))
+
+
 def late(c, t):
     t.village.stop()
     write(t.township, "UPDATE household SET phone='5'")
@@ -162,6 +184,7 @@ def main():
         make_things(t)
         lists(c, t)
         log(c, t)
+        busy(c, t)
         late(c, t)
         evidence(c, t)
     c.close()
