@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define PARTS 9                          /* conversions of one text, at most */
-#define DEEP  4                          /* a part may be a text of the catalogue itself, and so on */
+#define DEEP  6                          /* a part may be a text of the catalogue itself, and so on */
 
 struct match {
 	struct slice part[PARTS];
@@ -63,7 +63,7 @@ static bool matches(const char *pattern, const char *text, struct match *m, uint
 /* The row that leaves the least to its conversions; the first of several. */
 static const struct phrase *find(const char *text, struct match *ret)
 {
-	const struct phrase *const all[] = { phrases_words, phrases_events, phrases_errors }, *best = NULL;
+	const struct phrase *const all[] = { phrases_words, phrases_events, phrases_errors, phrases_policy }, *best = NULL;
 	size_t least = SIZE_MAX;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -107,6 +107,14 @@ static bool half_of(const char *text, bool chinese, struct slice *ret)
 	return false;
 }
 
+/* "file:line: " in front of a sentence; 0 = there is none. */
+static size_t place_of(const char *text)
+{
+	size_t n = strcspn(text, ": "), digits = text[n] == ':' ? strspn(text + n + 1, "0123456789") : 0;
+
+	return n && digits && !strncmp(text + n + 1 + digits, ": ", 2) ? n + digits + 3 : 0;
+}
+
 static bool put(struct buf *b, const char *text, bool chinese, int deep);
 
 static bool put_slice(struct buf *b, struct slice s, bool chinese, int deep)
@@ -129,7 +137,10 @@ static bool put(struct buf *b, const char *text, bool chinese, int deep)
 	struct slice half;
 	struct match m = { .n = 0 };
 	bool whole = true;
+	size_t place = chinese ? place_of(text) : 0;
 
+	buf_put(b, text, place);
+	text += place;
 	if (half_of(text, chinese, &half)) {
 		buf_put(b, half.p, half.n);
 		return true;

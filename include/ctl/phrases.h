@@ -13,8 +13,9 @@ struct phrase {
 	const char *english, *chinese;
 };
 
-/* Ended by an empty row; words and sentences of reports, texts of events, errors. */
-extern const struct phrase phrases_words[], phrases_events[], phrases_errors[];
+/* Ended by an empty row; words and sentences of reports, texts of events, errors,
+ * what is wrong with a policy. */
+extern const struct phrase phrases_words[], phrases_events[], phrases_errors[], phrases_policy[];
 
 /* Appends the text for a reader of Chinese, or of English.  A text in both languages, "… / …", gives the reader's
  * half.  Returns whether it is wholly in the reader's language. */

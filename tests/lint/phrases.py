@@ -5,7 +5,8 @@ import re
 
 import lint
 
-CATALOGUE = ["daemon/ctl/phrases_words.c", "daemon/ctl/phrases_events.c", "daemon/ctl/phrases_errors.c"]
+CATALOGUE = ["daemon/ctl/phrases_words.c", "daemon/ctl/phrases_events.c", "daemon/ctl/phrases_errors.c",
+             "daemon/ctl/phrases_policy.c"]
 STRINGS = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 ARGUMENT = r'(?:[^"(),;]|"(?:[^"\\]|\\.)*"|\((?:[^()]|\([^()]*\))*\))*'
 CONVERSION = re.compile(r"%[0-9.*#-]*[hlzjt]*[a-zA-Z]")

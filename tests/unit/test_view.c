@@ -203,6 +203,8 @@ static void sentences_are_found_by_their_form(void **state)
 	says("a row of register aid waits: foreign key aid.unit: its parent row is missing", true,
 	     "台账 aid 有一行等待：外键 aid.unit：缺少它所属的上级行", true);
 	says("x.policy:3: register aid has no group b", true, "x.policy:3: 台账 aid 没有字段组 b", true);
+	says("a/x.policy:12: group family: columns are missing", true, "a/x.policy:12: 字段组 family：缺少 columns", true);
+	says("terraced.conf:3: no key or block is called colour", true, "terraced.conf:3: 没有名为 colour 的键或块", true);
 	says("something new of the lower floors", true, "something new of the lower floors", false);
 	says("低于标准 / below the floor", true, "低于标准", true);
 	says("低于标准 / below the floor", false, "below the floor", true);
