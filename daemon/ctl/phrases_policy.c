@@ -156,7 +156,7 @@ const struct phrase phrases_policy[] = {
 	{ "view %s: %s", "视图 {1}：{2}" },
 	{ "index %s: %s", "索引 {1}：{2}" },
 	{ "%s is not admitted: the clock, randomness and unbounded output differ from node to node", "不允许{1}：时钟、随机数和无界输出在各节点不同" },
-	{ "CREATE TABLE … AS SELECT is not admitted; list the columns", "不允许 CREATE TABLE … AS SELECT；请列出字段" },
+	{ "%s AS SELECT is not admitted; list the columns", "不允许 {1} AS SELECT；请列出字段" },
 	{ "an ON CONFLICT clause in the schema displaces rows unseen; leave it out", "schema 中的 ON CONFLICT 会在无记录的情况下替换行；请去掉" },
 	{ "a partial unique index displaces rows unseen; leave out WHERE or UNIQUE", "部分唯一索引会在无记录的情况下替换行；请去掉 WHERE 或 UNIQUE" },
 	{ "a backslash in \"…\" comes before \" \\ n or t only", "“…”中反斜线之后只能是 \" \\ n 或 t" },
