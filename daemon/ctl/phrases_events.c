@@ -41,8 +41,6 @@ const struct phrase phrases_events[] = {
 	{ "too-large: a row of register %s exceeds %u bytes and is kept aside", "台账 {1} 有一行超过 {2} 字节，暂存一边" },
 	{ "forged-ruling in register %s", "台账 {1}：伪造的裁决" },
 	{ "register %s, group %s: unit %012llu %s what this node proposed", "台账 {1} 字段组 {2}：单位 {3} 已{4}本节点的申报" },
-	{ "accepted", "通过" },
-	{ "rejected", "退回" },
 	{ "decided otherwise than", "未按其意见决定" },
 	{ "%llu proposal%s %s by %s", "{1} 件申报由 {4} {3}" },
 	{ "register %s: a row that was there already fails a rule of this level", "台账 {1}：原有的一行不符合本级规则" },

@@ -25,7 +25,6 @@ const struct phrase phrases_words[] = {
 	{ "alarm", "警报" },
 	{ "heal", "修复" },
 	{ "issue", "问题" },
-	{ "review", "审批" },
 	{ "proposal", "申报" },
 	{ "return", "退回" },
 	/* how loud */
