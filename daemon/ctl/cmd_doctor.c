@@ -17,13 +17,12 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "ctl/access.h"
-#include "link/control.h"
-#include "link/dial.h"
-#include "store/capture.h"
-#include "store/survey.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
+#include "link/control.h"
+#include "store/capture.h"
 #include "store/db.h"
+#include "store/survey.h"
 
 #define CONNECT_MS 5000
 #define SOON_S     (30 * INT64_C(86400)) /* a certificate that ends within */
