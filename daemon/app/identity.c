@@ -124,3 +124,27 @@ int identity_read(const struct settings *s, struct identity *ret, struct err *er
 	*ret = i;
 	return 0;
 }
+
+int identity_renew(const char *home, const struct identity *before, struct slice chain_pem, struct identity *ret,
+                   struct err *err)
+{
+	_cleanup_(free_pointer) char *folder = path_join(home, HOME_IDENTITY), *path = NULL;
+	struct identity i = *before;
+
+	if (!folder || !(path = path_join(folder, HOME_CHAIN)))
+		return err_set(err, ERR_NOMEM, "identity: out of memory");
+	i.tls_key_pem = i.chain_pem = (struct buf){ 0 };
+	buf_put(&i.tls_key_pem, before->tls_key_pem.p, before->tls_key_pem.n);
+	buf_put(&i.chain_pem, chain_pem.p, chain_pem.n);
+	int r = i.tls_key_pem.failed || i.chain_pem.failed ? err_set(err, ERR_NOMEM, "identity: out of memory") :
+	        chain_read(chain_pem, NULL, &i.chain, err);
+	if (!r)
+		r = file_write(path, chain_pem, 0644, err);
+	if (r) {
+		identity_release(&i);
+		return r;
+	}
+	i.parent = i.chain.n > 1 ? i.chain.at[1].unit : UNIT_NONE;
+	*ret = i;
+	return 0;
+}

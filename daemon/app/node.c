@@ -21,14 +21,47 @@ static void on_event(void *arg, int level, const char *kind, uint64_t peer, cons
 	log_line((enum log_level)level, &fields, "%s: %s%s%s", kind, text, segment ? " " : "", segment ? segment : "");
 }
 
+static int keep_identity(struct node *n, const struct identity *id, struct err *err)
+{
+	struct kept_identity *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return err_set(err, ERR_NOMEM, "identity: out of memory");
+	k->id = *id;
+	k->former = n->identity;
+	n->identity = k;
+	return 0;
+}
+
+/* On the ledger's thread.  Stored first: after a crash in between the next start reads the new chain. */
+static const struct identity *on_renewed(void *arg, struct slice chain_pem, struct err *err)
+{
+	struct node *n = arg;
+	struct identity id;
+	int r = identity_renew(n->settings.home, &n->identity->id, chain_pem, &id, err);
+
+	if (r)
+		return NULL;
+	if (keep_identity(n, &id, err)) {
+		identity_release(&id);
+		return NULL;
+	}
+	server_identity(n->server, &n->identity->id);
+	return &n->identity->id;
+}
+
 int node_open(struct node *n, const char *home, struct err *err)
 {
+	struct identity id = { 0 };
+
 	*n = (struct node){ .lock = -1 };
 	int r = settings_read(home, &n->settings, err);
 	if (!r)
 		r = home_lock(home, &n->lock, err);
 	if (!r)
-		r = identity_read(&n->settings, &n->identity, err);
+		r = identity_read(&n->settings, &id, err);
+	if (!r && (r = keep_identity(n, &id, err)))
+		identity_release(&id);
 	n->spool = path_join(home, HOME_SPOOL);
 	n->control_path = path_join(home, HOME_CONTROL);
 	if (!r && (!n->spool || !n->control_path))
@@ -39,19 +72,20 @@ int node_open(struct node *n, const char *home, struct err *err)
 		return r;
 	const struct engine_options o = { .database = n->settings.database,
 		                          .make = true,
-		                          .identity = &n->identity,
+		                          .identity = &n->identity->id,
 		                          .source = source_system(),
 		                          .seal_ms = n->settings.seal_ms,
 		                          .seal_max_ms = n->settings.seal_max_ms,
 		                          .urls = (const char *const *)n->settings.urls,
 		                          .event = on_event,
+		                          .renewed = on_renewed,
 		                          .arg = n };
 	return engine_open(&o, &n->engine, err);
 }
 
 static int start_server(struct node *n, struct err *err)
 {
-	const struct server_options o = { .listen = n->settings.listen, .identity = &n->identity, .spool = n->spool,
+	const struct server_options o = { .listen = n->settings.listen, .identity = &n->identity->id, .spool = n->spool,
 		                          .routes = routes_link, .ledger = n->ledger, .source = source_system() };
 
 	return n->settings.listen ? server_start(&o, &n->server, err) : 0;
@@ -60,7 +94,7 @@ static int start_server(struct node *n, struct err *err)
 static int start_uplink(struct node *n, struct err *err)
 {
 	const struct settings *s = &n->settings;
-	const struct uplink_options o = { .identity = &n->identity,
+	const struct uplink_options o = { .identity = &n->identity->id,
 		                          .ledger = n->ledger,
 		                          .urls = (const char *const *)s->upstream_urls,
 		                          .proxy = s->proxy,
@@ -71,7 +105,7 @@ static int start_uplink(struct node *n, struct err *err)
 		                          .spool = n->spool,
 		                          .source = source_system() };
 
-	return s->has_upstream && n->identity.chain.n > 1 ? uplink_start(&o, &n->uplink, err) : 0;
+	return s->has_upstream && n->identity->id.chain.n > 1 ? uplink_start(&o, &n->uplink, err) : 0;
 }
 
 static int start_control(struct node *n, struct err *err)
@@ -104,7 +138,13 @@ void node_close(struct node *n)
 	server_stop(n->server);
 	ledger_release(n->ledger);
 	engine_close(n->engine);
-	identity_release(&n->identity);
+	while (n->identity) {
+		struct kept_identity *k = n->identity;
+
+		n->identity = k->former;
+		identity_release(&k->id);
+		free(k);
+	}
 	settings_release(&n->settings);
 	fd_close(&n->lock);
 	free(n->spool);

@@ -149,3 +149,23 @@ int enroll_get(struct slice body, struct enroll_request *ret, struct err *err)
 	memcpy(ret->secret, secret.p, ENROLL_SECRET_SIZE);
 	return 0;
 }
+
+void renew_put(struct slice request_pem, struct buf *b)
+{
+	buf_put_u8(b, REQUEST_FORMAT);
+	buf_put_slice(b, request_pem);
+}
+
+int renew_get(struct slice body, struct slice *ret_request_pem, struct err *err)
+{
+	struct reader r = reader_of(body);
+
+	if (body.n > LIMIT_ENROLL_BODY)
+		return err_set(err, ERR_LIMIT, "renewal: %zu bytes, at most %u are allowed", body.n, LIMIT_ENROLL_BODY);
+	uint8_t format = read_u8(&r);
+	struct slice pem = read_slice(&r);
+	if (!reader_done(&r) || format != REQUEST_FORMAT)
+		return err_set(err, ERR_FORMAT, "renewal: truncated or malformed body");
+	*ret_request_pem = pem;
+	return 0;
+}

@@ -110,8 +110,8 @@ static void look_at_certificate(struct visit *v)
 
 	time_local(until * 1000, time);
 	if (chain_dates(&v->identity.chain, now_s, &e))
-		note(v, "certificate", BAD, e.text, words(v, "look at this machine's clock; else ask the superior for a new invitation and join again",
-	      "检查本机时钟；否则向上级索取新的邀请行并重新加入"));
+		note(v, "certificate", BAD, e.text, words(v, "look at this machine's clock; the daemon renews it when it reaches its superior; after a year ask for a new invitation",
+	      "检查本机时钟；后台程序与上级联系上后会自行更新；过期满一年须索取新的邀请行"));
 	else if (until - now_s < SOON_S)
 		notef(v, "certificate", WARN, words(v, "let the daemon reach its superior",
 	      "请让后台程序与上级保持联系"), "ends at %s", time);

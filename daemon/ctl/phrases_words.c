@@ -142,6 +142,7 @@ const struct phrase phrases_words[] = {
 	/* the next step (status, why --unit) */
 	{ "never heard of: start terraced there, or check its upstream url", "从未联系：请在该单位启动 terraced，或检查其 upstream url" },
 	{ "two machines use its identity: settle it with terracectl rejoin", "两台机器使用同一身份：用 terracectl rejoin 处理" },
+	{ "its certificate has expired: it renews it when it has contact; after a year, invite it anew", "其证书已过期：恢复联系后会自行更新；过期满一年须重新邀请" },
 	{ "silent: check power and network there, then terracectl doctor", "失去联系：请检查该单位的电源和网络，再执行 terracectl doctor" },
 	{ "tables differ: terracectl reconcile", "数据不一致：执行 terracectl reconcile" },
 	{ "changes wait there: terracectl quarantine list at that unit", "该单位有变更待应用：在该单位执行 terracectl quarantine list" },

@@ -102,6 +102,7 @@ static const struct {
 	{ "revoked", "REVOKED", "已吊销" },
 	{ "serial", "SERIAL", "证书编号" },
 	{ "enrolled", "ENROLLED", "加入时间" },
+	{ "certificate_until", "CERTIFICATE ENDS", "证书有效期至" },
 	{ "via", "VIA", "经由" },
 	{ "standing", "STANDING", "现值" },
 	{ "title", "TITLE", "标题" },

@@ -216,6 +216,7 @@ static json_t *peer_line(struct view *v, const json_t *r)
 	put_copy(j, r, "direct");
 	put_copy(j, r, "revoked");
 	view_time(j, "enrolled", json_object_get(r, "enrolled"));
+	view_time(j, "certificate_until", json_object_get(r, "certificate_until"));
 	return j;
 }
 

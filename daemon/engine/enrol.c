@@ -1,14 +1,12 @@
 /* Enrolment at the issuing node, and what its server must not let in (design protocol §1). */
 #include "engine/contact.h"
+#include "engine/renew.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "core/enroll.h"
-
-#define DAY_S INT64_C(86400)
-#define NODE_DAYS 730
 
 /* One answer for every wrong secret, whether the unit is invited or not. */
 static int wrong(uint64_t unit, struct err *err)
@@ -48,34 +46,18 @@ static int check(struct engine *e, const struct enroll_request *q, const struct 
 	return 0;
 }
 
-static int issue(struct engine *e, const struct enroll_request *q, const char *name, struct buf *chain, struct err *err)
-{
-	int64_t now = engine_tree_time(e);
-	uint8_t serial[16];
-	int rc;
-
-	if (now == 0)
-		return err_set(err, ERR_BUSY, "unit %012llu does not know the tree's time yet; it has to reach its parent first",
-		               (unsigned long long)e->unit);
-	e->source.random(e->source.arg, serial, sizeof serial);
-	rc = chain_issue(q->request_pem, q->unit, e->id->line, name, buf_slice(&e->id->tls_key_pem), buf_slice(&e->id->chain_pem),
-	                 serial, now - DAY_S, now + NODE_DAYS * DAY_S, chain, err);
-	buf_put(chain, e->id->chain_pem.p, e->id->chain_pem.n);
-	return rc == 0 && chain->failed ? err_set(err, ERR_NOMEM, "issuing a certificate: memory is short") : rc;
-}
-
 /* Its predecessor's certificate is revoked; the new one starts from nothing and heals. */
 static int admit(struct engine *e, const struct chain *c, const char *name, struct slice pem, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = { 0 };
 	const struct facts *leaf = &c->at[0];
-	struct peer p = { .unit = leaf->unit, .direct = true, .chain = pem }, old;
+	struct peer p = { .unit = leaf->unit, .direct = true, .chain = pem, .until_s = leaf->until_s }, old;
 	const struct link l = { .peer = leaf->unit };
 	bool found = false;
 	int rc = peer_get(e->db, leaf->unit, &a, &old, &found, err);
 
 	if (rc == 0 && found && old.serial[0] != '\0')
-		rc = revoked_put(e->db, old.serial, old.unit, old.sign_public, now_ms(e), err);
+		rc = peer_revoke(e->db, &old, now_ms(e), err);
 	snprintf(p.name, sizeof p.name, "%s", name);
 	snprintf(p.serial, sizeof p.serial, "%s", leaf->serial);
 	memcpy(p.sign_public, leaf->sign_public, sizeof p.sign_public);
@@ -111,7 +93,7 @@ static int enroll(struct engine *e, const struct enroll_request *q, const struct
 	}
 	if (engine_tree_time(e) > i->until_s)
 		return err_set(err, ERR_GONE, "unit %012llu: the invitation has expired; ask for a new one", (unsigned long long)q->unit);
-	rc = issue(e, q, i->name[0] != '\0' ? i->name : asked->name, &pem, err);
+	rc = certificate_issue(e, q->request_pem, q->unit, i->name[0] != '\0' ? i->name : asked->name, &pem, err);
 	if (rc == 0)
 		rc = chain_read(buf_slice(&pem), NULL, &c, err);
 	if (rc == 0)

@@ -19,6 +19,7 @@
  *   needs (rows asked from anybody), rows without a term, 1 where the log is not empty, free MiB of the disk (0: unknown)
  *   count, then per register that travels: name, 16 bytes sum of its terms in the child's scope, rows
  *   needs that the parent is asked, certificates and status (engine/contact.h, engine/subtree.c)
+ *   hash of the certificates above the child's own, as it holds them (engine/renew.h)
  *
  * Body of the answer
  *   byte      1, the format
@@ -34,7 +35,8 @@
  *   where they differ: count, then names of the registers that do
  *   count, then addresses of the parent (texts)
  *   needs that the child is asked
- *   count, then units whose certificates were learned */
+ *   count, then units whose certificates were learned
+ *   the parent's certificates (PEM, length-prefixed) where their hash is another, else empty */
 #include "engine/hello.h"
 
 #include <string.h>
@@ -42,6 +44,7 @@
 
 #include "base/log.h"
 #include "core/status.h"
+#include "engine/renew.h"
 #include "engine/rounds.h"
 #include "store/terms.h"
 
@@ -371,6 +374,7 @@ int engine_hello_make(struct engine *e, struct buf *body, struct err *err)
 		rc = needs_put(e, e->parent, body, err);
 	if (rc == 0)
 		rc = subtree_put(e, !l.healed, body, err);
+	renew_above_put(e, body);
 	if (rc == 0 && body->failed)
 		rc = err_set(err, ERR_NOMEM, "a hello: memory is short");
 	if (rc == 0)
@@ -528,6 +532,8 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 	struct reader r = reader_of(answer);
 	struct hello_answer a;
 	struct orders orders = { 0 };
+	struct err why = { 0 };
+	struct slice above;
 	struct link l;
 	bool found = false;
 	int rc;
@@ -557,11 +563,14 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 		rc = needs_take(e, e->parent, &r, err);
 	if (rc == 0)
 		rc = subtree_told(e, &r, err);
+	above = read_slice(&r);
 	if (rc == 0 && !reader_done(&r))
 		rc = err_set(err, ERR_FORMAT, "the parent's answer to a hello is malformed");
 	if (rc == 0)
 		rc = engine_commit(e, err);
 	if (rc == 0)
 		*ret = orders;
+	if (rc == 0 && above.n > 0 && renew_follow(e, above, &why) != 0)
+		event(e, LOG_LEVEL_WARNING, "enrol", e->parent, NULL, "the certificates above this node are not taken: %s", why.text);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/status.h"
 #include "engine/hello.h"
+#include "engine/renew.h"
 #include "engine/rounds.h"
 #include "store/terms.h"
 #include "store/policybox.h"
@@ -22,6 +23,7 @@ struct judging {
 	struct hello_answer a;
 	const char *why;                 /* of ORDER_HEAL */
 	struct buf differ;               /* names of the registers that do */
+	struct digest above;             /* of the certificates that the child holds of this node and above */
 };
 
 static void heal(struct judging *j, const char *why)
@@ -357,6 +359,7 @@ static int take_rest(struct judging *j, struct reader *r, struct buf *learned, b
 {
 	bool goes_on = !(j->a.orders & (ORDER_HEAL | ORDER_WAIT | ORDER_TWIN | ORDER_HEALED));
 	enum status_digest found = STATUS_UNKNOWN;
+	struct slice above;
 	uint64_t list, needs, pending;
 	int rc = take_lists(j, r, &list, err);
 
@@ -375,8 +378,11 @@ static int take_rest(struct judging *j, struct reader *r, struct buf *learned, b
 		rc = needs_take(j->e, j->l.peer, r, err);
 	if (rc == 0)
 		rc = subtree_take(j->e, j->l.peer, r, learned, ret_changed, err);
+	above = read_bytes(r, DIGEST_SIZE);
 	if (rc == 0 && !reader_done(r))
 		rc = err_set(err, ERR_FORMAT, "hello of unit %012llu is malformed", (unsigned long long)j->peer->unit);
+	if (rc == 0)
+		memcpy(j->above.at, above.p, DIGEST_SIZE);
 	return rc;
 }
 
@@ -402,6 +408,7 @@ static int put_answer(struct judging *j, const struct buf *learned, struct buf *
 	put_urls(j->e, answer);
 	rc = needs_put(j->e, l->peer, answer, err);
 	buf_put(answer, learned->p, learned->n);
+	renew_chain_put(j->e, &j->above, answer);
 	return rc == 0 && (answer->failed || j->differ.failed) ? err_set(err, ERR_NOMEM, "answering a hello: memory is short") : rc;
 }
 

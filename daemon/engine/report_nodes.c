@@ -110,6 +110,7 @@ static int known_peer(void *arg, const struct peer_row *p)
 		return p->revoked ? 0 : 1;
 	k->direct = p->direct;
 	k->has_peer = true;
+	k->until_s = p->until_s;
 	k->name = p->name != NULL ? arena_text(&l->r->arena, slice_of(p->name)) : NULL;
 	return 0;
 }
@@ -171,12 +172,20 @@ static int64_t contact_of(const struct node_known *k)
 	return k->direct && k->has_link && k->link.contact_ms > 0 ? k->link.contact_ms : k->has_status ? k->status.contact_ms : 0;
 }
 
+/* Of a direct child: it may only upload until it has renewed its certificate. */
+static bool has_expired(const struct report *r, const struct node_known *k)
+{
+	return k->direct && k->until_s > 0 && report_tree_time(r) > k->until_s;
+}
+
 const char *report_next_of(const struct report *r, const struct node_known *k)
 {
 	if (!k->has_status && contact_of(k) == 0)
 		return "never heard of: start terraced there, or check its upstream url";
 	if (k->has_link && k->link.twin)
 		return "two machines use its identity: settle it with terracectl rejoin";
+	if (has_expired(r, k))
+		return "its certificate has expired: it renews it when it has contact; after a year, invite it anew";
 	if (!report_is_recent(r, k->direct ? contact_of(k) : k->status.as_of_ms))
 		return "silent: check power and network there, then terracectl doctor";
 	if (strcmp(report_digest_name(k), "differs") == 0)
@@ -209,6 +218,8 @@ json_t *report_child_json(const struct report *r, const struct node_known *k)
 	put(j, "policy", report_issuers_json(&l));
 	put(j, "digest", json_string(report_digest_name(k)));
 	put(j, "as_of", json_time(k->direct && k->digest_ms > 0 ? k->digest_ms : s->digest_at_ms));
+	if (k->direct)
+		put(j, "upload_only", json_boolean(has_expired(r, k)));
 	if (!r->tree)
 		return j;
 	put(j, "via", json_unit(k->direct ? r->home->unit : k->via));

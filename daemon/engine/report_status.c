@@ -54,22 +54,47 @@ static int upstream(struct report *r, json_t **ret, struct err *err)
 	return 0;
 }
 
-/* Of the counters (engine/engine.c): format 1, marks met, last tick sealed, epoch. */
-static uint32_t epoch_of(const struct report *r)
+/* Of the counters (engine/engine.c): format 1, marks met, last tick sealed, epoch, its former, ready, tree time. */
+static void counters_of(const struct report *r, uint32_t *ret_epoch, int64_t *ret_tree_s)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
 	struct reader in;
 	struct marks met;
 	bool found = false;
 
+	*ret_epoch = 0;
+	*ret_tree_s = 0;
 	if (meta_get(r->db, "counters", &b, &found, NULL) != 0 || !found)
-		return 0;
+		return;
 	in = reader_of(buf_slice(&b));
 	if (read_varint(&in) != 1)
-		return 0;
+		return;
 	marks_get(&in, &met);
 	read_varint(&in);
-	return read_u32(&in);
+	*ret_epoch = read_u32(&in);
+	read_u32(&in);
+	read_u8(&in);
+	*ret_tree_s = (int64_t)read_varint(&in);
+}
+
+int64_t report_tree_time(const struct report *r)
+{
+	uint32_t epoch;
+	int64_t tree_s;
+
+	if (r->home->parent == UNIT_NONE)
+		return r->home->now_ms / 1000;
+	counters_of(r, &epoch, &tree_s);
+	return tree_s;
+}
+
+static uint32_t epoch_of(const struct report *r)
+{
+	uint32_t epoch;
+	int64_t tree_s;
+
+	counters_of(r, &epoch, &tree_s);
+	return epoch;
 }
 
 int report_status(struct report *r, struct err *err)
@@ -131,6 +156,7 @@ static int peer_line(void *arg, const struct peer_row *p)
 	put(j, "revoked", json_boolean(p->revoked));
 	put(j, "serial", json_words(p->serial));
 	put(j, "enrolled", json_time(p->enrolled_ms));
+	put(j, "certificate_until", json_time(p->until_s * 1000));
 	json_array_append_new(r->ret, j);
 	return 0;
 }

@@ -5,6 +5,7 @@
  * receiver adds the chain that it has of the sender, so that every chain goes through it.
  * varint count, per node its status (core/status.h), length-prefixed; the sender's own first. */
 #include "engine/hello.h"
+#include "engine/renew.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,25 +15,6 @@
 
 #define CERTIFICATES_MOST 64u            /* a hello, each is verified in its transaction; the rest goes with the next */
 #define STATUS_BYTES (2u << 20)
-
-static const char pem_begin[] = "-----BEGIN CERTIFICATE-----";
-
-/* The first n certificates of a bundle; empty where it has fewer. */
-static struct slice pem_first(struct slice pem, uint32_t n)
-{
-	size_t at = 0;
-
-	for (uint32_t i = 0; i <= n; i++) {
-		const uint8_t *p = at < pem.n ? memmem(pem.p + at, pem.n - at, pem_begin, sizeof pem_begin - 1) : NULL;
-
-		if (p == NULL)
-			return i == n ? pem : (struct slice){ NULL, 0 };
-		if (i == n)
-			return (struct slice){ pem.p, (size_t)(p - pem.p) };
-		at = (size_t)(p - pem.p) + 1;
-	}
-	return (struct slice){ NULL, 0 };
-}
 
 /* ---- telling */
 
@@ -177,7 +159,7 @@ static int learn_peer(struct engine *e, uint64_t via, bool own, struct slice nam
 {
 	_cleanup_(arena_release) struct arena a = { 0 };
 	const struct facts *leaf = &c->at[0];
-	struct peer p = { .unit = leaf->unit, .direct = own, .chain = pem }, old;
+	struct peer p = { .unit = leaf->unit, .direct = own, .chain = pem, .until_s = leaf->until_s }, old;
 	bool found = false;
 	int rc = peer_get(e->db, leaf->unit, &a, &old, &found, err);
 
@@ -190,7 +172,9 @@ static int learn_peer(struct engine *e, uint64_t via, bool own, struct slice nam
 		return 0;
 	if (found && old.serial[0] != '\0' && strcmp(old.serial, p.serial) != 0 &&
 	    memcmp(old.sign_public, p.sign_public, sizeof p.sign_public) != 0)
-		rc = revoked_put(e->db, old.serial, old.unit, old.sign_public, now_ms(e), err);
+		rc = peer_revoke(e->db, &old, now_ms(e), err);
+	else if (found && old.serial[0] != '\0' && strcmp(old.serial, p.serial) != 0)
+		rc = serial_put(e->db, old.serial, old.unit, err);
 	if (rc == 0 && found && old.direct && !own)
 		rc = moved(e, &old, via, err);
 	*ret_changed = *ret_changed || !found || old.direct != own;

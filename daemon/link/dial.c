@@ -23,6 +23,7 @@ struct lane {
 	struct curl_slist *headers;
 	enum lane_state state;
 	bool fresh;                      /* this is the repetition on a new connection */
+	bool changed;                    /* the identity has: no kept connection */
 	char *url;
 	size_t most;
 	struct spool answer;
@@ -109,6 +110,25 @@ int dialer_new(const struct dial_options *o, struct dialer **ret, struct err *er
 	}
 	curl_multi_setopt(d->multi, CURLMOPT_MAXCONNECTS, (long)LANES);
 	*ret = d;
+	return 0;
+}
+
+/* The new memory files are made while the old ones are open, so that they have other names: to libcurl that is another
+ * certificate, and no connection made with the old one serves it. */
+int dialer_identity(struct dialer *d, const struct identity *identity, struct err *err)
+{
+	_cleanup_(fd_close) int cert = -1, key = -1;
+	int cert_before = d->cert, key_before = d->key;
+
+	if (memory_file(buf_slice(&identity->chain_pem), &cert) || memory_file(buf_slice(&identity->tls_key_pem), &key))
+		return err_set(err, ERR_NOMEM, "uplink: cannot set up libcurl");
+	d->o.identity = identity;
+	d->cert = cert;
+	d->key = key;
+	cert = cert_before;
+	key = key_before;
+	for (uint32_t i = 0; i < d->nlanes; i++)
+		d->lane[i].changed = true;
 	return 0;
 }
 
@@ -219,6 +239,9 @@ int lane_start(struct lane *l, const struct dial_request *r, struct err *err)
 		return err_set(err, ERR_NOMEM, "uplink: out of memory");
 	set_tls(l);
 	set_transport(l);
+	if (l->changed)
+		curl_easy_setopt(l->curl, CURLOPT_FRESH_CONNECT, 1L);
+	l->changed = false;
 	curl_easy_setopt(l->curl, CURLOPT_URL, l->url);
 	curl_easy_setopt(l->curl, CURLOPT_HTTPHEADER, l->headers);
 	if (r->post) {

@@ -323,6 +323,28 @@ void ledger_watch(struct ledger *l, void (*fn)(struct engine *e, void *arg), voi
 	wake_up(l);
 }
 
+static int nothing(struct engine *e, void *arg, struct err *err)
+{
+	(void)e;
+	(void)arg;
+	(void)err;
+	return 0;
+}
+
+void ledger_unwatch(struct ledger *l, void (*fn)(struct engine *e, void *arg), void *arg)
+{
+	pthread_mutex_lock(&l->lock);
+	for (uint32_t i = 0; i < l->nwatches; i++)
+		if (l->watch[i].fn == fn && l->watch[i].arg == arg) {
+			memmove(&l->watch[i], &l->watch[i + 1], (--l->nwatches - i) * sizeof(l->watch[0]));
+			break;
+		}
+	pthread_mutex_unlock(&l->lock);
+	/* A round of watches that had begun is over when a job has run; a ledger that stops has none left. */
+	while (ledger_call(l, nothing, NULL, 1000, NULL) == ERR_BUSY)
+		;
+}
+
 int64_t ledger_alive(struct ledger *l)
 {
 	return atomic_load(&l->alive);

@@ -18,6 +18,11 @@ static int run_hello(struct engine *e, struct exchange *x, struct err *err)
 	return engine_hello_answer(e, &x->peer, x->body, &x->answer, err);
 }
 
+static int run_renew(struct engine *e, struct exchange *x, struct err *err)
+{
+	return engine_renew_answer(e, &x->peer, x->body, &x->answer, err);
+}
+
 static int run_push(struct engine *e, struct exchange *x, struct err *err)
 {
 	return engine_push_answer(e, &x->peer, x->body, &x->answer, err);
@@ -97,6 +102,7 @@ static bool ready_feed(struct engine *e, struct exchange *x)
 const struct route routes_link[] = {
 	{ "POST", "/v1/enroll", ROUTE_BODY | ROUTE_ANYBODY | ROUTE_TRIES, LIMIT_ENROLL_BODY, run_enroll, NULL },
 	{ "POST", "/v1/hello", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_HELLO_BODY, run_hello, NULL },
+	{ "POST", "/v1/renew", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_ENROLL_BODY, run_renew, NULL },
 	{ "POST", "/v1/segments", ROUTE_BODY | ROUTE_EXPIRED, PUSH_BODY, run_push, NULL },
 	{ "POST", "/v1/reconcile", ROUTE_BODY, LIMIT_RECONCILE_BODY + LIMIT_RECONCILE_STATES, run_round, NULL },
 	{ "GET", "/v1/segments", 0, 0, run_evidence, NULL },

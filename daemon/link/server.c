@@ -427,7 +427,10 @@ static int check_peer(struct server *s, struct MHD_Connection *c, struct request
 	if (!line)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (!line->judged) {
-		line->code = tls_check_child(session ? session->tls_session : NULL, s->o.identity, &line->chain, &line->err);
+		pthread_mutex_lock(&s->lock);
+		const struct identity *me = s->o.identity;
+		pthread_mutex_unlock(&s->lock);
+		line->code = tls_check_child(session ? session->tls_session : NULL, me, &line->chain, &line->err);
 		line->judged = true;
 		if (!line->code)
 			MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned int)PEER_IDLE_S);
@@ -704,6 +707,15 @@ int server_start(const struct server_options *o, struct server **ret, struct err
 int server_port(const struct server *s)
 {
 	return s->port;
+}
+
+void server_identity(struct server *s, const struct identity *identity)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->o.identity = identity;
+	pthread_mutex_unlock(&s->lock);
 }
 
 void server_stop(struct server *s)

@@ -23,7 +23,7 @@
 #define ANSWER_MOST   (LIMIT_SEGMENT_STORED + (1u << 20))
 
 enum stage { RESTING, MEETING, JOINED };
-enum talk { HELLO, PUSH, ROUND };
+enum talk { HELLO, RENEW, PUSH, ROUND };
 
 struct uplink {
 	struct uplink_options o;
@@ -40,7 +40,8 @@ struct uplink {
 	uint64_t small_up, small_down;   /* bytes since small_since, outside the window */
 	bool feed_empty, frozen, joined_before;   /* the last: nothing has failed since a contact was logged */
 	struct buf body, receipt;
-	_Atomic bool stop, poked, push_ready, hello_due, round_ready;
+	_Atomic bool stop, poked, push_ready, hello_due, round_ready, renew_due, upload_only;
+	const struct identity *identity; /* the engine's after the last step; the one in use is o.identity */
 	pthread_mutex_t lock;            /* state */
 	struct uplink_state state;
 };
@@ -161,6 +162,9 @@ static int flagged(struct engine *e, struct uplink *u, int r)
 	atomic_store(&u->push_ready, engine_push_ready(e));
 	atomic_store(&u->hello_due, engine_hello_due(e));
 	atomic_store(&u->round_ready, engine_round_ready(e));
+	atomic_store(&u->renew_due, engine_renew_due(e));
+	atomic_store(&u->upload_only, engine_upload_only(e));
+	u->identity = engine_identity(e);
 	return r;
 }
 
@@ -192,6 +196,21 @@ static int call_push_take(struct engine *e, void *arg, struct err *err)
 	struct request_call *c = arg;
 
 	return flagged(e, c->u, engine_push_take(e, c->status, c->answer, err));
+}
+
+static int call_renew_make(struct engine *e, void *arg, struct err *err)
+{
+	struct request_call *c = arg;
+
+	buf_clear(&c->u->body);
+	return flagged(e, c->u, engine_renew_make(e, &c->u->body, err));
+}
+
+static int call_renew_take(struct engine *e, void *arg, struct err *err)
+{
+	struct request_call *c = arg;
+
+	return flagged(e, c->u, engine_renew_take(e, c->status, c->answer, err));
 }
 
 static int call_round_make(struct engine *e, void *arg, struct err *err)
@@ -247,6 +266,17 @@ static void start_push(struct uplink *u)
 	} else {
 		atomic_store(&u->push_ready, false);     /* until the ledger says so again */
 	}
+}
+
+static void start_renew(struct uplink *u)
+{
+	struct request_call c = { 0 };
+	struct err e = { 0 };
+
+	if (call(u, call_renew_make, &c, &e))
+		fail(u, 0, e.text);
+	else
+		post(u, RENEW, "/v1/renew");
 }
 
 /* A reconciliation goes on as long as nothing else has to be said. */
@@ -326,6 +356,37 @@ static void push_answered(struct uplink *u, const struct dial_answer *a)
 	if (!r)
 		err_set(&e, ERR_REFUSED, "%s/v1/segments: %s", u->o.urls[u->url], text);
 	fail(u, a->retry_after_s, e.text);
+}
+
+/* The link goes on without: the engine asks again later. */
+static void renew_answered(struct uplink *u, const struct dial_answer *a)
+{
+	struct request_call c = { .answer = a->body, .status = a->status };
+	char text[500], line[1500];
+	struct err e = { 0 };
+
+	if (!call(u, call_renew_take, &c, &e))
+		return;
+	dial_message(a, text, sizeof(text));
+	snprintf(line, sizeof(line), "%s/v1/renew: %s: %s", u->o.urls[u->url], e.text, text);
+	if (!atomic_load(&u->stop))
+		say(u, LOG_LEVEL_WARNING, line);
+}
+
+/* The certificates were renewed: from now on this node shows the new ones.  What was under way on the old connection is
+ * asked again. */
+static void change_identity(struct uplink *u)
+{
+	struct err e = { 0 };
+
+	if (!u->identity || u->identity == u->o.identity || lane_busy(u->talk))
+		return;
+	lane_cancel(u->feed);
+	u->feed_ms = 0;
+	if (dialer_identity(u->dialer, u->identity, &e))
+		fail(u, 0, e.text);
+	else
+		u->o.identity = u->identity;
 }
 
 static void round_answered(struct uplink *u, const struct dial_answer *a)
@@ -425,6 +486,8 @@ static void take_answers(struct uplink *u)
 			fail(u, 0, e.text);
 		else if (u->what == HELLO)
 			hello_answered(u, &a);
+		else if (u->what == RENEW)
+			renew_answered(u, &a);
 		else if (u->what == ROUND)
 			round_answered(u, &a);
 		else
@@ -444,6 +507,7 @@ static int64_t step(struct uplink *u)
 	int64_t now = now_ms(u);
 	bool poked = atomic_exchange(&u->poked, false);
 
+	change_identity(u);
 	if (u->stage == RESTING) {
 		if (now < u->next_ms && !poked)
 			return u->next_ms - now;
@@ -454,21 +518,25 @@ static int64_t step(struct uplink *u)
 	if (u->stage == MEETING)
 		return 1000;
 	bool push = atomic_load(&u->push_ready) && now >= u->held_until, hello = atomic_load(&u->hello_due) || poked;
+	bool renew = atomic_load(&u->renew_due), upload_only = atomic_load(&u->upload_only);
+	bool round = atomic_load(&u->round_ready) && !upload_only;
 	if (!lane_busy(u->talk)) {
 		if ((hello && now - u->hello_ms >= HELLO_LEAST_MS) || (u->held_until && now >= u->held_until))
 			start_hello(u);
+		else if (renew)
+			start_renew(u);
 		else if (push && !atomic_load(&u->hello_due))    /* certificates go up before the deltas of their authors */
 			start_push(u);
-		if (!lane_busy(u->talk) && atomic_load(&u->round_ready))
+		if (!lane_busy(u->talk) && round)
 			start_round(u);
 	}
 	if (u->stage != JOINED)
 		return 0;
-	if (u->o.interval_s && !lane_busy(u->talk) && !push && !atomic_load(&u->round_ready) && u->feed_empty && !lane_busy(u->feed)) {
+	if (u->o.interval_s && !lane_busy(u->talk) && !push && !round && !renew && (u->feed_empty || upload_only) && !lane_busy(u->feed)) {
 		rest(u, (int64_t)u->o.interval_s * 1000, "");
 		return (int64_t)u->o.interval_s * 1000;
 	}
-	if (!lane_busy(u->feed) && now >= u->feed_ms && !(u->o.interval_s && u->feed_empty))
+	if (!lane_busy(u->feed) && !upload_only && now >= u->feed_ms && !(u->o.interval_s && u->feed_empty))
 		start_feed(u);
 	return 500;
 }
@@ -489,13 +557,15 @@ static void *run(void *arg)
 static void watch(struct engine *e, void *arg)
 {
 	struct uplink *u = arg;
-	bool push = engine_push_ready(e), hello = engine_hello_due(e), round = engine_round_ready(e);
+	bool push = engine_push_ready(e), hello = engine_hello_due(e), round = engine_round_ready(e), renew = engine_renew_due(e);
 	bool news = (push && !atomic_load(&u->push_ready)) || (hello && !atomic_load(&u->hello_due)) ||
-	            (round && !atomic_load(&u->round_ready));
+	            (round && !atomic_load(&u->round_ready)) || (renew && !atomic_load(&u->renew_due));
 
 	atomic_store(&u->push_ready, push);
 	atomic_store(&u->hello_due, hello);
 	atomic_store(&u->round_ready, round);
+	atomic_store(&u->renew_due, renew);
+	atomic_store(&u->upload_only, engine_upload_only(e));
 	if (news)
 		dialer_wake(u->dialer);
 }
@@ -559,5 +629,6 @@ void uplink_stop(struct uplink *u)
 	atomic_store(&u->stop, true);
 	dialer_wake(u->dialer);
 	pthread_join(u->thread, NULL);
+	ledger_unwatch(u->o.ledger, watch, u);
 	free_uplink(u);
 }

@@ -25,6 +25,7 @@ static void read_peer(sqlite3_stmt *s, struct arena *a, struct peer *ret)
 	if (key.n == sizeof ret->sign_public)
 		memcpy(ret->sign_public, key.p, key.n);
 	copy_text(s, 6, ret->serial, sizeof ret->serial);
+	ret->until_s = sqlite3_column_int64(s, 7);
 }
 
 int peer_get(struct db *db, uint64_t unit, struct arena *a, struct peer *ret, bool *ret_found, struct err *err)
@@ -56,6 +57,7 @@ int peer_put(struct db *db, const struct peer *p, int64_t at_ms, struct err *err
 	bind_slice(s, 6, (struct slice){ p->sign_public, sizeof p->sign_public });
 	bind_text(s, 7, p->serial);
 	sqlite3_bind_int64(s, 8, at_ms);
+	sqlite3_bind_int64(s, 9, p->until_s);
 	if (db_run(db, s, err) != 0)
 		return db_code(err);
 	s = db_statement(db, p->direct && !p->revoked ? SQL_MANNED_ADD : SQL_MANNED_DROP, err);
@@ -122,6 +124,31 @@ int revoked_put(struct db *db, const char *serial, uint64_t unit, const uint8_t 
 	bind_slice(s, 3, (struct slice){ sign_public, 32 });
 	sqlite3_bind_int64(s, 4, at_ms);
 	return db_run(db, s, err);
+}
+
+int serial_put(struct db *db, const char *serial, uint64_t unit, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_SERIAL_PUT, err);
+
+	bind_text(s, 1, serial);
+	bind_u64(s, 2, unit);
+	return db_run(db, s, err);
+}
+
+int peer_revoke(struct db *db, const struct peer *p, int64_t at_ms, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_SERIALS_REVOKE, err);
+
+	bind_u64(s, 1, p->unit);
+	bind_slice(s, 2, (struct slice){ p->sign_public, sizeof p->sign_public });
+	sqlite3_bind_int64(s, 3, at_ms);
+	if (db_run(db, s, err) != 0)
+		return db_code(err);
+	s = db_statement(db, SQL_SERIALS_DROP, err);
+	bind_u64(s, 1, p->unit);
+	if (db_run(db, s, err) != 0)
+		return db_code(err);
+	return revoked_put(db, p->serial, p->unit, p->sign_public, at_ms, err);
 }
 
 int revoked_keys(struct db *db, uint64_t unit, uint8_t ret[8][32], uint32_t *ret_n, struct err *err)

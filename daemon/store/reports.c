@@ -293,6 +293,7 @@ static int one_peer(sqlite3_stmt *s, void *arg)
 	const struct peer_row p = {
 		.unit = read_unsigned(s, 0), .name = text_at(s, 1), .serial = text_at(s, 2), .direct = sqlite3_column_int(s, 3) != 0,
 		.revoked = sqlite3_column_int(s, 4) != 0, .enrolled_ms = sqlite3_column_int64(s, 5),
+		.until_s = sqlite3_column_int64(s, 6),
 	};
 
 	return c->fn(c->arg, &p);

@@ -8,9 +8,14 @@
 #include "link/server.h"
 #include "link/uplink.h"
 
+struct kept_identity {                   /* the one in force first; who still uses a former one may go on */
+	struct identity id;
+	struct kept_identity *former;
+};
+
 struct node {
 	struct settings settings;
-	struct identity identity;
+	struct kept_identity *_Atomic identity;
 	int lock;
 	char *spool, *control_path;
 	struct engine *engine;

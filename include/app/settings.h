@@ -38,5 +38,8 @@ void settings_quote(struct buf *b, const char *text);
 /* Reads HOME/identity: sign.seed (64 hexadecimal digits), tls.key, chain.pem; checks that nobody else may read the
  * keys, that they belong together, and that unit and line are those of s. */
 int identity_read(const struct settings *s, struct identity *ret, struct err *err);
+/* Stores the chain (checked by the caller) in HOME/identity, whole or not at all, and makes the identity with it. */
+int identity_renew(const char *home, const struct identity *before, struct slice chain_pem, struct identity *ret,
+                   struct err *err);
 
 #endif

@@ -9,7 +9,8 @@
  *   length-prefixed business line, length-prefixed name of the unit (may be empty)
  *   4 bytes    the first four of BLAKE2b-256 of all that precedes: a mistyped or cut line is named as such
  * Body of the request: byte 1 (format), 32 bytes secret, varint unit, length-prefixed certificate request (PEM).
- * Body of the answer: the certificates as a PEM bundle, the new node's first, the top node's last. */
+ * Body of the answer: the certificates as a PEM bundle, the new node's first, the top node's last.
+ * Body of POST /v1/renew: byte 1 (format), length-prefixed certificate request (PEM); the answer is the same. */
 #ifndef CORE_ENROLL_H
 #define CORE_ENROLL_H
 
@@ -44,5 +45,8 @@ struct enroll_request {
 
 void enroll_put(const struct enroll_request *r, struct buf *b);
 int enroll_get(struct slice body, struct enroll_request *ret, struct err *err);
+
+void renew_put(struct slice request_pem, struct buf *b);
+int renew_get(struct slice body, struct slice *ret_request_pem, struct err *err);       /* a view into the body */
 
 #endif

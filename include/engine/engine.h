@@ -34,6 +34,9 @@ struct engine_options {
 	const char *const *urls;         /* what children dial, NULL-terminated; told in hello answers and invites */
 	/* One line an event, for the log; may be NULL.  kind as `terracectl log --kind`; no personal data. */
 	void (*event)(void *arg, int level, const char *kind, uint64_t peer, const char *segment, const char *text);
+	/* This node's certificates were renewed (PEM, leaf first, checked): they are kept for the next start, and the
+	 * identity with them is returned; the one before stays valid.  NULL: it could not be kept, see err. */
+	const struct identity *(*renewed)(void *arg, struct slice chain_pem, struct err *err);
 	void *arg;
 };
 
@@ -65,6 +68,13 @@ int engine_feed_make(struct engine *e, uint64_t *ret_after, struct digest *ret_h
                      struct err *err);
 int engine_feed_take(struct engine *e, struct slice body, struct err *err);
 
+/* POST /v1/renew, from half the certificate's life on.  A status other than 200 is a refusal; it is asked again later. */
+bool engine_renew_due(struct engine *e);
+bool engine_upload_only(struct engine *e);       /* the certificate has expired: feed and reconciliation wait for the renewal */
+int engine_renew_make(struct engine *e, struct buf *body, struct err *err);
+int engine_renew_take(struct engine *e, int http_status, struct slice answer, struct err *err);
+const struct identity *engine_identity(struct engine *e);        /* the one in force; on the engine's thread */
+
 /* A reconciliation with the parent, POST /v1/reconcile, round by round; empty = nothing to ask now. */
 bool engine_round_ready(struct engine *e);
 int engine_round_make(struct engine *e, struct buf *body, struct err *err);
@@ -78,6 +88,7 @@ int engine_push_answer(struct engine *e, const struct facts *peer, struct slice 
                        struct err *err);
 int engine_round_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
                         struct err *err);
+int engine_renew_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err);
 bool engine_feed_ready(struct engine *e, uint64_t peer);
 /* Empty body: nothing waits (204). */
 int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t after, const struct digest *hash,

@@ -102,6 +102,7 @@ struct node_known {
 	uint64_t unit, via;
 	const char *name;
 	bool direct, has_status, has_peer;
+	int64_t until_s;                 /* end of the certificate; 0 = not known */
 	struct status status;
 	struct link link;
 	bool has_link;
@@ -117,6 +118,7 @@ struct nodes {
 
 int64_t report_seconds_since(const struct report *r, int64_t ms);
 bool report_is_recent(const struct report *r, int64_t ms);
+int64_t report_tree_time(const struct report *r);        /* seconds; 0 = not known */
 int report_nodes_gather(struct report *r, struct nodes *l, struct err *err);
 void report_nodes_release(struct nodes *l);
 json_t *report_child_json(const struct report *r, const struct node_known *k);

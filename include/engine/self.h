@@ -25,7 +25,7 @@ struct said {
 
 struct engine {
 	struct engine_options options;
-	const struct identity *id;
+	const struct identity *id;       /* replaced when its certificates are renewed (engine/renew.c) */
 	uint64_t unit;                   /* = id->unit */
 	enum level level;
 	struct source source;
@@ -67,6 +67,7 @@ struct engine {
 	/* hello and contact */
 	bool hello_due;
 	int64_t hello_ms;
+	int64_t renew_ms;                /* no renewal is asked for before */
 	bool want_sync;
 	struct rounds *rounds;           /* the reconciliation with the parent that is going on; NULL = none */
 	uint32_t rounds_wanted;          /* enum round_purpose, bits */

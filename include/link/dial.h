@@ -38,6 +38,8 @@ struct dial_answer {
 };
 
 int dialer_new(const struct dial_options *o, struct dialer **ret, struct err *err);
+/* From the next request on another identity, on connections of its own; lanes are idle or cancelled. */
+int dialer_identity(struct dialer *d, const struct identity *identity, struct err *err);
 void dialer_free(struct dialer *d);      /* ends what is under way; NULL is allowed */
 int lane_new(struct dialer *d, struct lane **ret, struct err *err);      /* freed with the dialer */
 int lane_start(struct lane *l, const struct dial_request *r, struct err *err);

@@ -23,6 +23,8 @@ int ledger_call(struct ledger *l, int (*fn)(struct engine *e, void *arg, struct 
 /* Called on the ledger's thread after every job and tick, so that the server wakes long polls that have something
  * and the uplink looks for what waits to go up.  At most 4. */
 void ledger_watch(struct ledger *l, void (*fn)(struct engine *e, void *arg), void *arg);
+/* When this returns fn is not called with arg any more; not from the ledger's own thread. */
+void ledger_unwatch(struct ledger *l, void (*fn)(struct engine *e, void *arg), void *arg);
 int64_t ledger_alive(struct ledger *l);          /* steady milliseconds of its last sign of life, for the watchdog */
 
 #endif

@@ -63,6 +63,9 @@ struct server_options {
 /* *ret is set on failure too: the ledger knows it by then, so it must be given to server_stop after ledger_stop. */
 int server_start(const struct server_options *o, struct server **ret, struct err *err);
 int server_port(const struct server *s);
+/* Children are judged by this identity from now on; the one before stays valid.  From any thread.  What the server shows
+ * itself is the key's first certificate: who dials looks at unit and key, and never at a date.  NULL is allowed. */
+void server_identity(struct server *s, const struct identity *identity);
 /* After ledger_stop: wakes and closes all.  NULL is allowed. */
 void server_stop(struct server *s);
 

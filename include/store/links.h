@@ -117,6 +117,7 @@ struct peer {
 	struct slice chain;              /* PEM, leaf first, in the arena */
 	uint8_t sign_public[32];
 	char serial[41];
+	int64_t until_s;                 /* end of its certificate */
 };
 int peer_get(struct db *db, uint64_t unit, struct arena *a, struct peer *ret, bool *ret_found, struct err *err);
 int peer_put(struct db *db, const struct peer *p, int64_t at_ms, struct err *err);
@@ -129,6 +130,9 @@ int peer_told(struct db *db, uint64_t unit, struct err *err);    /* UNIT_NONE: n
 /* Revocation: serial numbers, and up to where a revoked author's streams are trusted. */
 int revoked_put(struct db *db, const char *serial, uint64_t unit, const uint8_t sign_public[32], int64_t at_ms,
                 struct err *err);
+/* A serial number that a renewal replaced; with all of those and its own a peer is revoked. */
+int serial_put(struct db *db, const char *serial, uint64_t unit, struct err *err);
+int peer_revoke(struct db *db, const struct peer *p, int64_t at_ms, struct err *err);
 /* The keys that the unit's former certificates named, newest first, at most 8. */
 int revoked_keys(struct db *db, uint64_t unit, uint8_t ret[8][32], uint32_t *ret_n, struct err *err);
 int revoked_each(struct db *db, int (*fn)(void *arg, const char *serial), void *arg, struct err *err);     /* sorted */

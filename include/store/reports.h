@@ -84,7 +84,7 @@ struct peer_row {
 	uint64_t unit;
 	const char *name, *serial;
 	bool direct, revoked;
-	int64_t enrolled_ms;
+	int64_t enrolled_ms, until_s;    /* until: end of the certificate */
 };
 int report_peers(struct db *db, int (*fn)(void *arg, const struct peer_row *p), void *arg, struct err *err);
 

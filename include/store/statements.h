@@ -188,16 +188,19 @@
 	X(NEED_COUNT, "SELECT count(*) FROM terrace_need WHERE peer = ?1") \
 	X(NEED_COUNT_ALL, "SELECT count(*) FROM terrace_need WHERE ?1 = 0") \
 	X(NEED_MOVE, "UPDATE OR REPLACE terrace_need SET peer = ?2 WHERE peer = ?1") \
-	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE unit = ?1") \
-	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial FROM terrace_peer WHERE ?1 = 1 OR (told = 0 AND revoked = 0) ORDER BY unit LIMIT ?2") \
-	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7") \
+	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial, until FROM terrace_peer WHERE unit = ?1") \
+	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial, until FROM terrace_peer WHERE ?1 = 1 OR (told = 0 AND revoked = 0) ORDER BY unit LIMIT ?2") \
+	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled, until) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7, until = ?9") \
 	X(MANNED_ADD, "INSERT OR IGNORE INTO terrace_manned(unit) VALUES(?1)") \
 	X(MANNED_DROP, "DELETE FROM terrace_manned WHERE unit = ?1") \
 	X(PEER_TOLD, "UPDATE terrace_peer SET told = 1 WHERE unit = ?1") \
 	X(PEER_UNTOLD, "UPDATE terrace_peer SET told = 0 WHERE ?1 = 0") \
+	X(SERIAL_PUT, "INSERT OR REPLACE INTO terrace_serial(serial, unit) VALUES(?1, ?2)") \
+	X(SERIALS_REVOKE, "INSERT OR IGNORE INTO terrace_revoked(serial, unit, sign_key, at) SELECT serial, unit, ?2, ?3 FROM terrace_serial WHERE unit = ?1") \
+	X(SERIALS_DROP, "DELETE FROM terrace_serial WHERE unit = ?1") \
 	X(REVOKED_PUT, "INSERT OR IGNORE INTO terrace_revoked(serial, unit, sign_key, at) VALUES(?1, ?2, ?3, ?4)") \
 	X(REVOKED_ALL, "SELECT serial FROM terrace_revoked WHERE ?1 = 0 UNION SELECT serial FROM terrace_peer WHERE revoked <> 0 AND serial IS NOT NULL ORDER BY 1") \
-	X(REVOKED_KEYS, "SELECT sign_key FROM terrace_revoked WHERE unit = ?1 AND length(sign_key) = 32 ORDER BY at DESC LIMIT 8") \
+	X(REVOKED_KEYS, "SELECT sign_key FROM terrace_revoked WHERE unit = ?1 AND length(sign_key) = 32 GROUP BY sign_key ORDER BY max(at) DESC LIMIT 8") \
 	X(TRUSTED_PUT, "INSERT OR REPLACE INTO terrace_trusted(author, stream, epoch, position, hash) VALUES(?1, ?2, ?3, ?4, ?5)") \
 	X(TRUSTED_GET, "SELECT epoch, position, hash FROM terrace_trusted WHERE author = ?1 AND stream = ?2") \
 	X(INVITE_GET, "SELECT name, secret, until, used FROM terrace_invite WHERE unit = ?1") \
@@ -253,7 +256,7 @@
 	X(REPORT_EVENTS, "SELECT id, at, kind, segment, text, level, peer FROM terrace_event WHERE (?5 = 0 OR peer BETWEEN ?5 AND ?6) AND at >= ?7 AND (?10 IS NULL OR kind = ?10) ORDER BY id") \
 	X(REPORT_POLICIES, "SELECT issuer, version, state, note, at FROM terrace_policy WHERE ?1 = 0 ORDER BY issuer, version") \
 	X(REPORT_UNITS, "SELECT code, name FROM terrace_unit WHERE ?1 = 0 ORDER BY code") \
-	X(REPORT_PEERS, "SELECT unit, name, serial, direct, revoked, enrolled FROM terrace_peer WHERE ?1 = 0 ORDER BY unit") \
+	X(REPORT_PEERS, "SELECT unit, name, serial, direct, revoked, enrolled, until FROM terrace_peer WHERE ?1 = 0 ORDER BY unit") \
 	X(REPORT_SEGMENTS, "SELECT id, at, settled, length(bytes), author, stream, position, tick, origin, kind, epoch FROM terrace_segment WHERE ?1 = 0 OR author = ?1 ORDER BY id") \
 	X(REPORT_EVIDENCE, "SELECT id, bytes FROM terrace_segment WHERE author = ?1 AND kind = 1 AND epoch = ?2 AND tick = ?3 ORDER BY stream, position LIMIT -1 OFFSET ?4") \
 	X(REPORT_LOG_ROWS, "SELECT count(*) FROM terrace_log WHERE what IS NOT NULL AND ?1 = 0") \

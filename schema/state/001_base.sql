@@ -66,7 +66,10 @@ CREATE INDEX terrace_outbox_segment ON terrace_outbox(segment);
 
 -- neighbours: peer = unit of a child, or of the parent
 CREATE TABLE terrace_peer(unit INTEGER NOT NULL PRIMARY KEY, name TEXT, direct INTEGER NOT NULL DEFAULT 0,
-  chain BLOB, sign_key BLOB, serial TEXT, revoked INTEGER NOT NULL DEFAULT 0, enrolled INTEGER, told INTEGER NOT NULL DEFAULT 0);
+  chain BLOB, sign_key BLOB, serial TEXT, revoked INTEGER NOT NULL DEFAULT 0, enrolled INTEGER, told INTEGER NOT NULL DEFAULT 0,
+  until INTEGER NOT NULL DEFAULT 0);
+-- certificates of a peer that were renewed: they go when it is revoked
+CREATE TABLE terrace_serial(serial TEXT NOT NULL PRIMARY KEY, unit INTEGER NOT NULL) WITHOUT ROWID;
 -- certificates that were revoked or replaced; what their key had signed before stays valid
 CREATE TABLE terrace_revoked(serial TEXT NOT NULL PRIMARY KEY, unit INTEGER NOT NULL, sign_key BLOB,
   at INTEGER NOT NULL) WITHOUT ROWID;

@@ -41,12 +41,31 @@ static void heard(void *arg, int level, const char *kind, uint64_t peer, const c
 	}
 }
 
+/* As the daemon keeps it, but that one identity is in use. */
+static const struct identity *renewed(void *arg, struct slice chain_pem, struct err *err)
+{
+	struct node *n = arg;
+	struct chain c;
+
+	if (n->full) {
+		err_set(err, ERR_FULL, "no room for the chain");
+		return NULL;
+	}
+	if (chain_read(chain_pem, NULL, &c, err) != 0)
+		return NULL;
+	n->renewals++;
+	n->id.chain = c;
+	buf_clear(&n->id.chain_pem);
+	buf_put(&n->id.chain_pem, chain_pem.p, chain_pem.n);
+	return &n->id;
+}
+
 void open_node(struct node *n)
 {
 	static const char *const urls[] = { "https://127.0.0.1:8447", NULL };
 	const struct engine_options o = {
 		.database = n->path, .make = true, .identity = &n->id, .source = { tell_time, tell_time, tell_random, NULL },
-		.seal_ms = 200, .seal_max_ms = 2000, .urls = urls, .event = heard, .arg = n,
+		.seal_ms = 200, .seal_max_ms = 2000, .urls = urls, .event = heard, .renewed = renewed, .arg = n,
 	};
 
 	OK(engine_open(&o, &n->engine, e));

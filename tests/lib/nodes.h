@@ -29,7 +29,8 @@ struct node {
 	char path[100];
 	struct identity id;
 	struct engine *engine;
-	uint32_t alarms;
+	uint32_t alarms, renewals;
+	bool full;                       /* its identity folder takes nothing */
 	char last_alarm[400];
 };
 

@@ -9,7 +9,9 @@
 #include "engine/engine.h"
 
 struct engine {
-	_Atomic bool stop, ready, push_ready, hello_due;
+	_Atomic bool stop, ready, push_ready, hello_due, renew_due, upload_only;
+	_Atomic int renewals;
+	char feed_serial[41];            /* of the certificate that last asked for the feed; set before feed_answers */
 	_Atomic int ticks, hints, hellos, hello_answers, pushes, push_answers, feeds, feed_answers, commands, enrolls;
 	_Atomic int64_t tree_time;
 	_Atomic int push_ms, push_code, hello_code, syncs_left;
@@ -20,7 +22,7 @@ struct engine {
 	_Atomic size_t nrevoked;
 	_Atomic bool blocked;            /* jobs of the test wait */
 	bool stuck;                      /* does not hear engine_stop */
-	const struct identity *identity;
+	const struct identity *identity, *next_identity; /* the next: after a renewal */
 	struct invitation invitation;
 };
 
@@ -108,6 +110,51 @@ int engine_round_answer(struct engine *e, const struct facts *peer, struct slice
 	(void)peer;
 	(void)err;
 	buf_put(answer, body.p, body.n);
+	return 0;
+}
+
+/* ---- renewal: the answer to one is the chain in PEM, as the test made it */
+
+bool engine_renew_due(struct engine *e)
+{
+	return e->renew_due;
+}
+
+bool engine_upload_only(struct engine *e)
+{
+	return e->upload_only;
+}
+
+const struct identity *engine_identity(struct engine *e)
+{
+	return e->identity;
+}
+
+int engine_renew_make(struct engine *e, struct buf *body, struct err *err)
+{
+	(void)err;
+	e->renew_due = false;
+	buf_put(body, "renew", 5);
+	return 0;
+}
+
+int engine_renew_take(struct engine *e, int http_status, struct slice answer, struct err *err)
+{
+	if (http_status != 200 || !slice_equal(answer, slice_of("renewed")))
+		return err_set(err, ERR_REFUSED, "renewal: a strange answer");
+	e->renewals++;
+	e->identity = e->next_identity;
+	e->upload_only = false;
+	return 0;
+}
+
+int engine_renew_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err)
+{
+	e->renewals++;
+	e->last_peer = peer->unit;
+	if (!slice_equal(body, slice_of("renew")))
+		return err_set(err, ERR_FORMAT, "renewal: malformed");
+	buf_put(answer, "renewed", 7);
 	return 0;
 }
 
@@ -226,6 +273,7 @@ int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t afte
 	(void)hash;
 	(void)most;
 	(void)err;
+	memcpy(e->feed_serial, peer->serial, sizeof(e->feed_serial));
 	e->feed_answers++;
 	e->last_peer = peer->unit;
 	e->last_receipt = slice_equal(receipt, slice_of("signed"));

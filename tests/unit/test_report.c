@@ -137,7 +137,7 @@ static void test_status(void **state)
 	static const char *const up[] = { "url", "state", "last_contact", "sealed", "applied", "settled", "pending_segments",
 		                          "pending_bytes", "oldest_unsettled_s", NULL };
 	static const char *const child[] = { "unit", "name", "level", "online", "last_contact", "applied", "settled",
-		                             "pending_segments", "policy", "digest", "as_of", NULL };
+		                             "pending_segments", "policy", "digest", "as_of", "upload_only", NULL };
 
 	(void)state;
 	REPORT(&town, "status");

@@ -85,6 +85,42 @@ static void test_uplink(void **state)
 	host_stop(&h);
 }
 
+/* An expired child says hello, renews, uploads; the feed begins with the new certificate on a new connection. */
+static void test_uplink_renews(void **state)
+{
+	_cleanup_(buf_release) struct buf request = { 0 };
+	const uint8_t serial[16] = { 77 };
+	struct identity later = town;
+	struct child c;
+	struct host h;
+
+	(void)state;
+	later.chain_pem = (struct buf){ 0 };
+	assert_int_equal(chain_request(buf_slice(&town.tls_key_pem), TOWN, LINE, "", town.sign.public_key, &request, NULL), 0);
+	assert_int_equal(chain_issue(buf_slice(&request), TOWN, LINE, "", buf_slice(&county.tls_key_pem), buf_slice(&county.chain_pem),
+	                             serial, FROM, UNTIL, &later.chain_pem, NULL), 0);
+	buf_put(&later.chain_pem, county.chain_pem.p, county.chain_pem.n);
+	fill_identity(&later);
+	host_start(&h, &county, 0);
+	h.engine.tree_time = UNTIL + 1000;
+	child_start(&c, &town, h.url, NULL);
+	c.engine.upload_only = true;
+	c.engine.push_ready = true;
+	WAIT_FOR(h.engine.push_answers == 1, 4000);
+	usleep(700000);
+	assert_int_equal(h.engine.feed_answers, 0);
+	c.engine.next_identity = &later;
+	h.engine.tree_time = FROM + 1000;
+	c.engine.renew_due = true;
+	ledger_call(c.ledger, no_call, NULL, 1000, NULL);
+	WAIT_FOR(h.engine.renewals == 1 && c.engine.renewals == 1, 4000);
+	WAIT_FOR(h.engine.feed_answers >= 1, 4000);
+	assert_string_equal(h.engine.feed_serial, later.chain.at[0].serial);
+	child_stop(&c);
+	host_stop(&h);
+	buf_release(&later.chain_pem);
+}
+
 /* The parent's machine is started anew on the same port: the child comes back. */
 static void test_uplink_again(void **state)
 {
@@ -240,7 +276,7 @@ static void test_enrol(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_uplink),
+		cmocka_unit_test(test_uplink), cmocka_unit_test(test_uplink_renews),
 		cmocka_unit_test(test_uplink_again),
 		cmocka_unit_test(test_kept_connection),
 		cmocka_unit_test(test_uplink_impostor),

@@ -92,6 +92,7 @@ def hello(r):
     out["certificates"] = r.many(r.varint(10000), lambda: certificate(r))
     out["status"] = r.many(r.varint(100000), lambda: status(r.slice()))
     need(out["status"], "no status of the sender")
+    out["above"] = r.take(32).hex()
     return out
 
 
@@ -114,6 +115,7 @@ def hello_answer(r):
     out["addresses"] = r.many(r.varint(16), lambda: slice_text(r))
     out["needs"] = needs(r)
     out["learned"] = r.many(r.varint(10000), r.unit)
+    out["chain"] = slice_text(r)
     return out
 
 

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Certificates over the years: they are renewed by themselves from half their life on, without a restart; past their
+end a node may only upload, is marked, and is served its renewal; the chains of those below follow."""
+import os
+import subprocess
+import sys
+
+from lib_hostile import context, identity, request, shift_clock
+from lib_tree import Checks, Tree, wait
+
+YEAR = 365 * 86400
+FEED = "/v1/feed?after=0&hash=" + "0" * 64
+
+
+def serials(node):
+    """Of the chain in the identity folder, its own first."""
+    with open(os.path.join(node.home, "identity", "chain.pem"), encoding="ascii") as f:
+        parts = f.read().split("-----BEGIN CERTIFICATE-----")[1:]
+    return [subprocess.run(["openssl", "x509", "-noout", "-serial"], input="-----BEGIN CERTIFICATE-----" + p, check=True,
+                           stdout=subprocess.PIPE, text=True).stdout.strip() for p in parts]
+
+
+def household(node, n):
+    node.open().execute("INSERT INTO household(code, village_code) VALUES('5329991012010000%02d', '532999101201')" % n)
+
+
+def at_county(t, n):
+    wait(lambda: t.county.value("SELECT count(*) FROM household") == n, "%d rows at the county" % n)
+
+
+def later(t, seconds):
+    """The county's clock, and so the tree's, that far ahead; the township dials at once."""
+    shift_clock(t.county, seconds)
+    t.township.ctl("sync")
+
+
+def main():
+    checks = Checks()
+    with Tree() as t:
+        household(t.village, 1)
+        at_county(t, 1)
+        before, below, process = serials(t.township), serials(t.village), t.township.process.pid
+        later(t, int(1.2 * YEAR))
+        wait(lambda: serials(t.township)[0] != before[0], "the township's renewal")
+        t.village.ctl("sync")
+        checks.check(serials(t.township)[1:] == before[1:], "past half its life the township's certificate is renewed")
+        wait(lambda: serials(t.village)[0] != below[0], "the village's renewal")
+        wait(lambda: serials(t.village)[1:] == serials(t.township), "the village has the township's new certificate")
+        checks.check(True, "the village's too, by its township's answer; it has the new chain above it")
+        household(t.village, 2)
+        at_county(t, 2)
+        checks.check(t.township.process.poll() is None and t.township.process.pid == process, "no daemon was started anew")
+        peers = {p["unit"]: p for p in t.county.ask("peers")}
+        checks.check(peers[t.village.unit]["certificate_until"] > "20", "peers says until when certificates are good")
+
+        # The village is away across the end of its certificate; what it shows meanwhile may only upload.
+        t.village.stop()
+        old = serials(t.village)[0]
+        later(t, int(2.4 * YEAR))
+        wait(lambda: serials(t.township)[0] != before[0] and t.township.ask("status")["upstream"]["state"] == "connected", "the township")
+        later(t, int(3.4 * YEAR))
+        tls = context(*identity(t.village.home))
+        wait(lambda: request(t.township.port, tls, "GET", FEED)[0] == 403, "the township to learn the time")
+        checks.check(t.township.ask("status")["children"][0]["upload_only"], "status marks the one that has expired")
+        checks.check(request(t.township.port, tls, "POST", "/v1/reconcile", b"\1")[0] == 403, "no reconciliation, no feed")
+        checks.check(request(t.township.port, tls, "POST", "/v1/renew", b"\7")[0] == 400, "a renewal is served, its form judged")
+        household(t.village, 3)
+        t.village.start()
+        at_county(t, 3)
+        wait(lambda: serials(t.village)[0] != old, "the renewal after the end")
+        wait(lambda: not t.township.ask("status")["children"][0]["upload_only"], "the mark to go")
+        t.county.open().execute("UPDATE household SET poverty_cause='因病'")
+        wait(lambda: t.village.value("SELECT count(*) FROM household WHERE poverty_cause='因病'") == 3, "the feed")
+        checks.check(True, "back after the end it uploads, renews, and has its feed again")
+    checks.close()
+
+
+sys.exit(main())
