@@ -6,6 +6,7 @@
  * Body of POST /v1/hello
  *   byte      1, the format
  *   flags     1: the child asks for a heal
+ *   number    of this hello; number of the last one whose answer was taken
  *   count, then that many formats of segments that the child reads
  *   signed    wall time in ms (shown as skew, nothing else)
  *   marks     greatest met of every level
@@ -24,6 +25,7 @@
  * Body of the answer
  *   byte      1, the format
  *   orders    enum hello_order, bits
+ *   number    the greatest of the child's hellos that was heard
  *   signed    tree time in s (0: not known)
  *   marks     greatest met of every level
  *   received  last entry of the child's outbox that was applied, its head
@@ -73,6 +75,8 @@ void hello_put(struct buf *b, const struct hello *h)
 {
 	buf_put_u8(b, CONTACT_FORMAT);
 	buf_put_varint(b, h->flags);
+	buf_put_varint(b, h->number);
+	buf_put_varint(b, h->answered);
 	buf_put_varint(b, 1);
 	buf_put_varint(b, SEGMENT_FORMAT);
 	buf_put_signed(b, h->wall_ms);
@@ -104,6 +108,10 @@ void hello_get(struct reader *r, struct hello *ret)
 	if (read_u8(r) != CONTACT_FORMAT)
 		r->bad = true;
 	ret->flags = read_varint(r);
+	ret->number = read_varint(r);
+	ret->answered = read_varint(r);
+	if (ret->number >= LIMIT_TICK)
+		r->bad = true;
 	for (uint64_t n = read_count(r, 100); n > 0 && !r->bad; n--)
 		read_varint(r);
 	ret->wall_ms = read_signed(r);
@@ -132,6 +140,7 @@ void hello_answer_put(struct buf *b, const struct hello_answer *a)
 {
 	buf_put_u8(b, CONTACT_FORMAT);
 	buf_put_varint(b, a->orders);
+	buf_put_varint(b, a->number);
 	buf_put_signed(b, a->tree_s);
 	marks_put(b, &a->met);
 	buf_put_varint(b, a->received);
@@ -157,6 +166,9 @@ void hello_answer_get(struct reader *r, struct hello_answer *ret)
 	if (read_u8(r) != CONTACT_FORMAT)
 		r->bad = true;
 	ret->orders = read_varint(r);
+	ret->number = read_varint(r);
+	if (ret->number >= LIMIT_TICK)
+		r->bad = true;
 	ret->tree_s = read_signed(r);
 	marks_get(r, &ret->met);
 	ret->received = read_varint(r);
@@ -268,6 +280,8 @@ static int fill(struct engine *e, struct hello *h, struct link *l, struct err *e
 	if (rc != 0)
 		return rc;
 	h->flags = l->healed ? 0 : HELLO_HEAL;
+	h->number = ++l->hello;
+	h->answered = l->answered;
 	h->wall_ms = now_ms(e);
 	h->met = e->met;
 	h->seq = head.seq;
@@ -364,6 +378,8 @@ int engine_hello_make(struct engine *e, struct buf *body, struct err *err)
 		rc = terms_hash(e->state, e->table, e->catalog, e->unit, HASH_ROWS, &left, err);
 	if (rc == 0)
 		rc = fill(e, &h, &l, err);
+	if (rc == 0)
+		rc = link_put(e->db, &l, err);
 	if (rc != 0)
 		return rc;
 	hello_put(body, &h);
@@ -505,6 +521,8 @@ static int obey(struct engine *e, struct link *l, const struct hello_answer *a, 
 	if (rc == 0 && a->orders & ORDER_HEALED) {
 		if (a->orders & ORDER_RESTORED)
 			e->fresh = true;
+		if (l->healed && l->heal == a->heal.number)      /* told before, in another bundle */
+			return 0;
 		return heal_begin(e, l, &a->heal, err);
 	}
 	if (rc == 0)
@@ -526,7 +544,23 @@ static void compared(struct engine *e, uint8_t digest)
 		e->compared = e->activity;
 }
 
-int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret, struct err *err)
+/* Whether the answer still says something: it may be one to a hello before the last that was answered, or to one that
+ * this disk knows nothing of: then it is a restored one. */
+static int judge_number(struct engine *e, struct link *l, const struct hello_answer *a, bool late, bool *ret_restored, struct err *err)
+{
+	*ret_restored = false;
+	if (late && a->number <= l->answered)
+		return err_set(err, ERR_GONE, "the answer is older than what was heard of unit %012llu since", (unsigned long long)e->parent);
+	*ret_restored = late && a->number > l->hello;
+	l->hello = MAX(l->hello, a->number);
+	l->answered = MAX(l->answered, a->number);
+	if (!*ret_restored)
+		return 0;
+	l->healed = false;
+	return heal_restored(e, err);
+}
+
+static int take(struct engine *e, struct slice answer, bool late, struct orders *ret, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
 	struct reader r = reader_of(answer);
@@ -535,7 +569,7 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 	struct err why = { 0 };
 	struct slice above;
 	struct link l;
-	bool found = false;
+	bool found = false, restored = false;
 	int rc;
 
 	hello_answer_get(&r, &a);
@@ -548,10 +582,16 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 	rc = link_get(e->db, e->parent, &l, &found, err);
 	if (rc != 0)
 		return rc;
+	rc = judge_number(e, &l, &a, late, &restored, err);
+	if (rc != 0)
+		return rc;
 	mint_meet(e, &a.met);
 	tree_time_hear(e, a.tree_s);
 	l.contact_ms = now_ms(e);
-	rc = obey(e, &l, &a, &orders, err);
+	if (late)
+		a.orders &= ~(uint64_t)ORDER_RANGES;     /* a reconciliation asks back and forth: a difference heals as a whole */
+	if (!restored)
+		rc = obey(e, &l, &a, &orders, err);
 	if (rc == 0)
 		rc = link_put(e->db, &l, err);
 	if (rc == 0)
@@ -573,4 +613,14 @@ int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret,
 	if (rc == 0 && above.n > 0 && renew_follow(e, above, &why) != 0)
 		event(e, LOG_LEVEL_WARNING, "enrol", e->parent, NULL, "the certificates above this node are not taken: %s", why.text);
 	return rc;
+}
+
+int engine_hello_take(struct engine *e, struct slice answer, struct orders *ret, struct err *err)
+{
+	return take(e, answer, false, ret, err);
+}
+
+int hello_take_late(struct engine *e, struct slice answer, struct orders *ret, struct err *err)
+{
+	return take(e, answer, true, ret, err);
 }

@@ -22,6 +22,7 @@ struct judging {
 	struct link l;
 	struct hello_answer a;
 	const char *why;                 /* of ORDER_HEAL */
+	bool stick, again;               /* it came in a bundle; for the second time, behind its segments */
 	struct buf differ;               /* names of the registers that do */
 	struct digest above;             /* of the certificates that the child holds of this node and above */
 };
@@ -164,6 +165,7 @@ static int begin_heal(struct judging *j, struct err *err)
 		rc = stream_forget(j->e->db, l->peer, err);
 	l->received = j->h.acked;
 	l->received_head = j->h.acked_head;
+	l->healed_by = j->h.number;
 	j->a.orders = (j->a.orders & ~(uint64_t)ORDER_HEAL) | ORDER_HEALED;
 	return rc == 0 ? heal_begin(j->e, l, n, err) : rc;
 }
@@ -326,9 +328,34 @@ static void put_urls(struct engine *e, struct buf *b)
 		buf_put_text(b, e->options.urls[i]);
 }
 
+/* A hello in a bundle may be older than what came by the network since; then its heads say nothing. */
+static bool is_late(const struct judging *j)
+{
+	const struct hello *h = &j->h;
+	const struct link *l = &j->l;
+
+	return j->stick && l->healed && !(h->flags & HELLO_HEAL) &&
+	       (h->seq < l->received || h->built < l->position || h->position < l->fed || (h->epoch == l->epoch && h->sealed < l->tick));
+}
+
+/* The child asks again because it has not heard yet that the heal began: it is told the same numbers. */
+static bool repeat_heal(struct judging *j)
+{
+	struct link *l = &j->l;
+
+	if (!j->stick || !l->healed || l->healed_by == 0 || j->h.answered >= l->healed_by)
+		return false;
+	j->a.heal = (struct heal_numbers){ l->heal, l->fed, l->position };
+	j->a.orders = (j->a.orders & ~(uint64_t)ORDER_HEAL) | ORDER_HEALED;
+	return true;
+}
+
 static int judge(struct judging *j, struct err *err)
 {
 	int rc = 0;
+
+	if (j->again || is_late(j))
+		return 0;
 
 	if (j->l.twin)
 		j->a.orders |= ORDER_TWIN;
@@ -348,7 +375,7 @@ static int judge(struct judging *j, struct err *err)
 		return 0;
 	}
 	if (j->h.flags & HELLO_HEAL)
-		return begin_heal(j, err);
+		return repeat_heal(j) ? 0 : begin_heal(j, err);
 	if (!j->l.healed)
 		heal(j, "the link has not healed yet");
 	return 0;
@@ -391,6 +418,7 @@ static int put_answer(struct judging *j, const struct buf *learned, struct buf *
 	const struct link *l = &j->l;
 	int rc;
 
+	j->a.number = l->hello;
 	j->a.tree_s = engine_tree_time(j->e);
 	j->a.met = j->e->met;
 	j->a.received = l->received;
@@ -421,6 +449,10 @@ static int answer_hello(struct judging *j, struct reader *r, struct buf *answer,
 
 	if (rc == 0)
 		rc = link_get(j->e->db, j->peer->unit, &j->l, &found, err);
+	if (rc == 0 && j->stick && (j->again ? j->h.number != j->l.hello : j->h.number <= j->l.hello))
+		return err_set(err, ERR_GONE, "number %llu of unit %012llu is not newer than number %llu, which was heard before",
+		               (unsigned long long)j->h.number, (unsigned long long)j->peer->unit, (unsigned long long)j->l.hello);
+	j->l.hello = MAX(j->l.hello, j->h.number);
 	if (rc == 0)
 		rc = meet(j, err);
 	if (rc == 0 && !log_pending(j->e->db) && terms_pending(j->e->state) > 0)
@@ -447,11 +479,12 @@ static void judging_release(struct judging *j)
 	buf_release(&j->differ);
 }
 
-int engine_hello_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
-                        struct err *err)
+static int hear(struct engine *e, const struct facts *peer, struct slice body, bool stick, bool again, struct buf *answer,
+                struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
-	_cleanup_(judging_release) struct judging j = { .e = e, .peer = peer, .a.digest = UINT8_MAX };
+	_cleanup_(judging_release) struct judging j = { .e = e, .peer = peer, .stick = stick, .again = again,
+		                                                     .a.digest = UINT8_MAX };
 	struct reader r = reader_of(body);
 	struct err say = { 0 };
 	bool changed = false, twin, ready = e->ready;
@@ -488,4 +521,16 @@ int engine_hello_answer(struct engine *e, const struct facts *peer, struct slice
 	else if (j.a.orders & ORDER_HEAL)
 		event(e, LOG_LEVEL_NOTICE, "heal", peer->unit, NULL, "the link heals: %s", j.why);
 	return 0;
+}
+
+int engine_hello_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
+                        struct err *err)
+{
+	return hear(e, peer, body, false, false, answer, err);
+}
+
+int hello_answer_late(struct engine *e, const struct facts *peer, struct slice body, bool again, struct buf *answer,
+                      struct err *err)
+{
+	return hear(e, peer, body, true, again, answer, err);
 }

@@ -40,6 +40,9 @@ static void read_link(sqlite3_stmt *s, struct link *ret)
 	ret->heal = sqlite3_column_int64(s, 14);
 	ret->twin = sqlite3_column_int(s, 15) != 0;
 	ret->contact_ms = sqlite3_column_int64(s, 16);
+	ret->hello = read_unsigned(s, 17);
+	ret->answered = read_unsigned(s, 18);
+	ret->healed_by = read_unsigned(s, 19);
 }
 
 int link_get(struct db *db, uint64_t peer, struct link *ret, bool *ret_found, struct err *err)
@@ -82,6 +85,9 @@ int link_put(struct db *db, const struct link *l, struct err *err)
 	sqlite3_bind_int64(s, 15, l->heal);
 	bind_u64(s, 16, l->twin);
 	sqlite3_bind_int64(s, 17, l->contact_ms);
+	bind_u64(s, 18, l->hello);
+	bind_u64(s, 19, l->answered);
+	bind_u64(s, 20, l->healed_by);
 	return db_run(db, s, err);
 }
 

@@ -66,6 +66,29 @@ int stream_forget(struct db *db, uint64_t scope, struct err *err)
 	return db_run(db, s, err);
 }
 
+int stream_heads(struct db *db, uint64_t scope, uint32_t most,
+                 int (*fn)(void *arg, uint64_t author, uint64_t stream, uint64_t position, const struct digest *hash), void *arg,
+                 struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_STREAM_HEADS, err);
+	int rc;
+
+	bind_u64(s, 1, scope);
+	bind_u64(s, 2, unit_last(scope));
+	bind_u64(s, 3, most);
+	while ((rc = db_step(db, s, err)) > 0) {
+		struct slice hash = read_blob(s, 3);
+		struct digest d = { 0 };
+
+		if (hash.n == DIGEST_SIZE)
+			memcpy(d.at, hash.p, DIGEST_SIZE);
+		if (fn(arg, read_unsigned(s, 0), read_unsigned(s, 1), read_unsigned(s, 2), &d) != 0)
+			break;
+	}
+	sqlite3_reset(s);
+	return rc < 0 ? db_code(err) : 0;
+}
+
 int stream_sums(struct db *db, uint64_t author, uint64_t *ret_position, uint64_t *ret_settled, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_STREAM_SUMS, err);

@@ -42,6 +42,10 @@
 #define LIMIT_RANGES_LEAF      32u              /* rows of a span that is answered by their ids */
 #define LIMIT_RANGES_IDS       512u             /* ids of one span */
 #define LIMIT_RANGES_UNITS     64u              /* units that one register's spans are narrowed to */
+#define LIMIT_BUNDLE           (64u << 20)      /* content of a bundle */
+#define LIMIT_BUNDLE_CUT       (40u << 20)      /* where a sender cuts it; the rest is for the next one */
+#define LIMIT_BUNDLE_PART      (1u << 20)       /* where a sender cuts one body of segments in it */
+#define LIMIT_BUNDLE_PARTS     10000u
 #define LIMIT_EPOCH_CHAIN      4096u            /* former epochs followed */
 
 #define SLICE_MS               200              /* the write lock is held no longer than this */

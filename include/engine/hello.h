@@ -25,6 +25,8 @@ struct hello_epoch {
 
 struct hello {                           /* its head */
 	uint64_t flags;
+	uint64_t number;                 /* counts the child's hellos, by the network and in bundles */
+	uint64_t answered;               /* the last one whose answer it took */
 	int64_t wall_ms;
 	struct marks met;
 	uint32_t epoch;
@@ -47,6 +49,7 @@ void hello_get(struct reader *r, struct hello *ret);
 
 struct hello_answer {                    /* its head */
 	uint64_t orders;
+	uint64_t number;                 /* the greatest hello of the child that was heard */
 	int64_t tree_s;
 	struct marks met;
 	uint64_t received, position, built, fed;
@@ -57,6 +60,11 @@ struct hello_answer {                    /* its head */
 };
 void hello_answer_put(struct buf *b, const struct hello_answer *a);
 void hello_answer_get(struct reader *r, struct hello_answer *ret);
+
+/* The same calls for a hello that travels in a bundle: it may be late, and so may its answer.  `again`: the bundle's
+ * segments were taken meanwhile; nothing is judged again, digests at rest are compared. */
+int hello_answer_late(struct engine *e, const struct facts *peer, struct slice body, bool again, struct buf *answer, struct err *err);
+int hello_take_late(struct engine *e, struct slice answer, struct orders *ret, struct err *err);
 
 /* ---- the subtree (engine/subtree.c): certificates and status of descendants */
 int subtree_put(struct engine *e, bool own_certificate, struct buf *b, struct err *err);

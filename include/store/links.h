@@ -21,6 +21,9 @@ struct link {                            /* terrace_link; peer is a direct child
 	uint32_t superseded;             /* the epoch that was current before the peer came back restored; 0 = none */
 	int64_t heal;                    /* number of the last heal, the id of its end marker */
 	bool healed, twin;               /* healed: heads fit, the link may carry */
+	uint64_t hello;                  /* number of the last hello: made, to the parent; heard, of a child */
+	uint64_t answered;               /* to the parent: the last one whose answer was taken */
+	uint64_t healed_by;              /* of a child: the one that the last heal answered */
 	int64_t contact_ms;
 };
 int link_get(struct db *db, uint64_t peer, struct link *ret, bool *ret_found, struct err *err);

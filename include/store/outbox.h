@@ -18,6 +18,10 @@ int stream_put(struct db *db, uint64_t author, uint64_t stream, const struct str
 
 /* Forgets the heads of all deltas' streams of authors in scope: after a heal the next segment of each is the first. */
 int stream_forget(struct db *db, uint64_t scope, struct err *err);
+/* Of every delta stream of authors in scope, by author, at most `most`, until fn returns non-zero. */
+int stream_heads(struct db *db, uint64_t scope, uint32_t most,
+                 int (*fn)(void *arg, uint64_t author, uint64_t stream, uint64_t position, const struct digest *hash), void *arg,
+                 struct err *err);
 /* Sums over all delta streams of an author: positions, and how far they are settled. */
 int stream_sums(struct db *db, uint64_t author, uint64_t *ret_position, uint64_t *ret_settled, struct err *err);
 

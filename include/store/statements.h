@@ -100,6 +100,7 @@
 	X(STREAM_GET, "SELECT position, hash, settled, list, epoch FROM terrace_stream WHERE author = ?1 AND stream = ?2") \
 	X(STREAM_PUT, "INSERT OR REPLACE INTO terrace_stream(author, stream, position, hash, settled, list, epoch) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
 	X(STREAM_FORGET, "DELETE FROM terrace_stream WHERE author BETWEEN ?1 AND ?2 AND stream < 256") \
+	X(STREAM_HEADS, "SELECT author, stream, position, hash FROM terrace_stream WHERE author BETWEEN ?1 AND ?2 AND stream < 256 ORDER BY author, stream LIMIT ?3") \
 	X(STREAM_SUMS, "SELECT coalesce(sum(position), 0), coalesce(sum(settled), 0) FROM terrace_stream WHERE author = ?1 AND stream < 256") \
 	X(SEGMENT_ADD, "INSERT INTO terrace_segment(author, kind, stream, position, epoch, tick, hash, at, origin, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)") \
 	X(SEGMENT_BYTES, "SELECT bytes FROM terrace_segment WHERE id = ?1") \
@@ -121,9 +122,9 @@
 	X(RECEIPT_ID, "SELECT id FROM terrace_receipt WHERE kind = ?1 AND author = ?2 AND stream = ?3 AND signer = ?4") \
 	X(RECEIPT_GET, "SELECT kind, author, stream, signer, position, body FROM terrace_receipt WHERE id = ?1") \
 	X(RECEIPT_BODY, "UPDATE terrace_receipt SET body = ?2, position = ?3 WHERE id = ?1") \
-	X(LINK_GET, "SELECT peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact FROM terrace_link WHERE peer = ?1") \
-	X(LINK_ALL, "SELECT peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact FROM terrace_link WHERE ?1 = 0 ORDER BY peer") \
-	X(LINK_PUT, "INSERT INTO terrace_link(peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT(peer) DO UPDATE SET received = ?2, received_head = ?3, acked = ?4, acked_head = ?5, built = ?6, fed = ?7, fed_hash = ?8, position = ?9, position_hash = ?10, epoch = ?11, tick = ?12, superseded = ?13, healed = ?14, heal = ?15, twin = ?16, contact = ?17") \
+	X(LINK_GET, "SELECT peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact, hello, answered, healed_by FROM terrace_link WHERE peer = ?1") \
+	X(LINK_ALL, "SELECT peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact, hello, answered, healed_by FROM terrace_link WHERE ?1 = 0 ORDER BY peer") \
+	X(LINK_PUT, "INSERT INTO terrace_link(peer, received, received_head, acked, acked_head, built, fed, fed_hash, position, position_hash, epoch, tick, superseded, healed, heal, twin, contact, hello, answered, healed_by) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT(peer) DO UPDATE SET received = ?2, received_head = ?3, acked = ?4, acked_head = ?5, built = ?6, fed = ?7, fed_hash = ?8, position = ?9, position_hash = ?10, epoch = ?11, tick = ?12, superseded = ?13, healed = ?14, heal = ?15, twin = ?16, contact = ?17, hello = ?18, answered = ?19, healed_by = ?20") \
 	X(LINK_DROP, "DELETE FROM terrace_link WHERE peer = ?1") \
 	X(LINK_UNHEAL, "UPDATE terrace_link SET healed = 0 WHERE peer <> ?1") \
 	X(LINK_DIGEST_GET, "SELECT digest, digest_at FROM terrace_link WHERE peer = ?1") \

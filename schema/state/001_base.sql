@@ -81,7 +81,8 @@ CREATE TABLE terrace_link(peer INTEGER NOT NULL PRIMARY KEY, received INTEGER NO
   fed_hash BLOB, position INTEGER NOT NULL DEFAULT 0, position_hash BLOB, epoch INTEGER NOT NULL DEFAULT 0,
   tick INTEGER NOT NULL DEFAULT 0, superseded INTEGER NOT NULL DEFAULT 0, healed INTEGER NOT NULL DEFAULT 0,
   heal INTEGER NOT NULL DEFAULT 0, twin INTEGER NOT NULL DEFAULT 0, contact INTEGER, digest TEXT, digest_at INTEGER,
-  differs_at INTEGER NOT NULL DEFAULT 0, mending INTEGER NOT NULL DEFAULT 0);
+  differs_at INTEGER NOT NULL DEFAULT 0, mending INTEGER NOT NULL DEFAULT 0, hello INTEGER NOT NULL DEFAULT 0,
+  answered INTEGER NOT NULL DEFAULT 0, healed_by INTEGER NOT NULL DEFAULT 0);
 -- what the last comparison with a neighbour found, register by register; unit 0: of the whole scope
 CREATE TABLE terrace_compared(peer INTEGER NOT NULL, register TEXT NOT NULL, unit INTEGER NOT NULL, found TEXT NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(peer, register, unit)) WITHOUT ROWID;

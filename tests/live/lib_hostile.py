@@ -163,7 +163,7 @@ class Hostile:
     def hello_body(self, flags=0, met=None, status=True, seq=None, needs=b"\0", certificates=b"\0"):
         w = encode
         seq = self.acked if seq is None else seq
-        out = b"\1" + w.varint(flags) + w.varint(1) + w.varint(1) + w.signed(0)
+        out = b"\1" + w.varint(flags) + b"\0\0" + w.varint(1) + w.varint(1) + w.signed(0)
         out += w.marks(met if met is not None else self.marks(self.tick)) + w.u32(self.epoch) + w.varint(self.tick) + b"\0"
         out += w.varint(seq) + self.head + w.varint(self.acked) + self.head
         out += w.varint(self.position) + self.position_hash + w.varint(self.built) + w.varint(self.fed) + self.fed_hash

@@ -74,7 +74,7 @@ def policy_list(r):
 @whole
 def hello(r):
     form(r)
-    out = {"flags": r.varint(), "formats": r.many(r.varint(100), r.varint), "wall_ms": r.signed(), "met": marks(r),
+    out = {"flags": r.varint(), "number": r.varint(2**53 - 1), "answered": r.varint(), "formats": r.many(r.varint(100), r.varint), "wall_ms": r.signed(), "met": marks(r),
            "epoch": r.u32(), "sealed": r.varint()}
     out["epochs"] = r.many(r.varint(64), lambda: [r.u32(), r.u32(), r.varint()])
     out["outbox"] = [r.varint(), head(r)]
@@ -101,7 +101,8 @@ def hello_answer(r):
     form(r)
     orders = r.varint()
     need(orders < 128, "orders")
-    out = {"orders": [name for bit, name in ORDERS.items() if orders & bit], "tree_s": r.signed(), "met": marks(r),
+    number = r.varint(2**53 - 1)
+    out = {"orders": [name for bit, name in ORDERS.items() if orders & bit], "number": number, "tree_s": r.signed(), "met": marks(r),
            "received": [r.varint(), head(r)], "position": [r.varint(), head(r)], "built": r.varint(),
            "fed": [r.varint(), head(r)]}
     if orders & 16:
