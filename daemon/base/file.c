@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -162,5 +163,49 @@ int file_lock(const char *path, int *ret_fd, struct err *err)
 	}
 	*ret_fd = fd;
 	fd = -1;
+	return 0;
+}
+
+/* ---- files in memory */
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+
+int fd_memory(const char *name, int *ret_fd, struct err *err)
+{
+	*ret_fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return *ret_fd >= 0 ? 0 : file_err(err, "make a file in memory", name);
+}
+
+int fd_give(int fd, struct slice content, struct err *err)
+{
+	if (fcntl(fd, F_GET_SEALS) < 0)
+		return err_set(err, ERR_USAGE, "what was handed over is no file in memory");
+	return write_all(fd, content) < 0 ? file_err(err, "write", "the file handed over") : 0;
+}
+
+int fd_close_writing(int fd, struct err *err)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? file_err(err, "close for writing", "a file in memory") : 0;
+}
+
+int fd_take(int fd, size_t most, struct buf *ret, struct err *err)
+{
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+	uint8_t *to;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0)
+		return err_set(err, ERR_USAGE, "what was handed over is no file in memory, or may still change");
+	if ((uint64_t)st.st_size > most)
+		return err_set(err, ERR_LIMIT, "the file has %jd bytes; at most %zu are taken", (intmax_t)st.st_size, most);
+	to = buf_reserve(ret, (size_t)st.st_size);
+	if (to == NULL)
+		return no_memory(err, "the file handed over");
+	for (off_t done = 0; done < st.st_size;) {
+		ssize_t n = pread(fd, to + done, (size_t)(st.st_size - done), done);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return file_err(err, "read", "the file handed over");
+		done += n > 0 ? n : 0;
+	}
 	return 0;
 }

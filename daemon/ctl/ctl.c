@@ -79,7 +79,7 @@ int ctl_options(struct ctl *c, const struct ctl_option *options, uint32_t n, uin
 
 /* ---- the daemon */
 
-int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err)
+int ctl_call_with(struct ctl *c, const char *const *words, uint32_t nwords, int file, int wait_ms, json_t **ret, struct err *err)
 {
 	_cleanup_(free_pointer) char *path = path_join(c->home, SOCKET);
 	_cleanup_(json_release) json_t *answer = NULL;
@@ -89,7 +89,7 @@ int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int w
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (!file_exists(c->home))
 		return err_set(err, ERR_NOT_FOUND, "%s: there is no home; make it with terracectl init or join", c->home);
-	int r = control_ask(path, words, nwords, wait_ms, &status, &answer, err);
+	int r = control_ask_with(path, words, nwords, file, wait_ms, &status, &answer, err);
 	if (r)
 		return r;
 	if (status > 1) {
@@ -100,6 +100,11 @@ int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int w
 	c->status = MAX(c->status, status);
 	*ret = TAKE(answer);
 	return 0;
+}
+
+int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err)
+{
+	return ctl_call_with(c, words, nwords, -1, wait_ms, ret, err);
 }
 
 int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **ret, struct err *err)

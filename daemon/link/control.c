@@ -17,6 +17,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "core/box.h"
+#include "core/limits.h"
+#include "engine/bundle.h"
 
 #define REQUEST_MS 10000                 /* for the whole request to come, and for the answer to be taken */
 #define POLL_MS    100                   /* between two looks of sync --wait */
@@ -28,6 +31,7 @@ struct client {
 	struct control *control;
 	enum step step;
 	int fd;
+	int file;                        /* that came with the request, or -1 */
 	int64_t until;                   /* of the step */
 	struct buf in, out;
 	size_t told;
@@ -68,12 +72,13 @@ static void wake_up(struct control *c)
 static void forget(struct client *k)
 {
 	fd_close(&k->fd);
+	fd_close(&k->file);
 	buf_release(&k->in);
 	buf_release(&k->out);
 	arena_release(&k->arena);
 	json_release(&k->result);
 	struct control *c = k->control;
-	*k = (struct client){ .control = c, .fd = -1 };
+	*k = (struct client){ .control = c, .fd = -1, .file = -1 };
 }
 
 /* ---- the answer */
@@ -160,11 +165,29 @@ static void tell_uplink(struct client *k)
 
 /* ---- the job */
 
+/* Its bytes come from, or go to, the file that came with the request. */
+static int run_bundle(struct engine *e, struct client *k, struct err *err)
+{
+	_cleanup_(buf_release) struct buf in = { 0 }, out = { 0 };
+	bool export = k->nwords > 1 && !strcmp(k->words[1], "export");
+	int r = 0;
+
+	if (k->file < 0)
+		return err_set(err, ERR_USAGE, "bundle: no file came with the command");
+	if (!export)
+		r = fd_take(k->file, BOX_MOST(LIMIT_BUNDLE), &in, err);
+	if (!r)
+		r = engine_bundle_command(e, k->words + 1, k->nwords - 1, k->actor, buf_slice(&in), &out, &k->result, err);
+	return !r && export ? fd_give(k->file, buf_slice(&out), err) : r;
+}
+
 static int run_job(struct engine *e, struct job *job, struct err *err)
 {
 	struct client *k = (struct client *)job;
 
 	json_release(&k->result);
+	if (!strcmp(k->words[0], "bundle"))
+		return run_bundle(e, k, err);
 	return engine_command(e, k->words, k->nwords, k->actor, &k->result, err);
 }
 
@@ -269,11 +292,38 @@ static int parse(struct client *k, struct err *err)
 	return reader_done(&r) ? 0 : err_set(err, ERR_FORMAT, "control: bytes behind the request");
 }
 
+#define FILES_MOST 8                     /* that one message is looked through for; one is kept */
+
+/* A piece of the request; the first file that comes with it is kept, others are closed. */
+static ssize_t take_piece(struct client *k, uint8_t *piece, size_t size)
+{
+	_Alignas(struct cmsghdr) char beside[CMSG_SPACE(FILES_MOST * sizeof(int))];
+	struct iovec v = { .iov_base = piece, .iov_len = size };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = beside, .msg_controllen = sizeof(beside) };
+	ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (k->file < 0)
+				k->file = fd;
+			else
+				fd_close(&fd);
+		}
+	}
+	return n;
+}
+
 static void hear(struct client *k)
 {
 	uint8_t piece[4096];
 	struct err e = { 0 };
-	ssize_t n = recv(k->fd, piece, sizeof(piece), MSG_DONTWAIT);
+	ssize_t n = take_piece(k, piece, sizeof(piece));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -435,7 +485,7 @@ int control_start(const struct control_options *o, struct control **ret, struct 
 	pthread_mutex_init(&c->lock, NULL);
 	c->listener = -1;
 	for (int i = 0; i < CONTROL_CLIENTS; i++)
-		c->client[i] = (struct client){ .control = c, .fd = -1 };
+		c->client[i] = (struct client){ .control = c, .fd = -1, .file = -1 };
 	c->path = strdup(o->path);
 	c->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int r = !c->path || c->wake < 0 ? err_set(err, ERR_NOMEM, "control: out of memory") : listen_at(o->path, &c->listener, err);
@@ -465,12 +515,31 @@ void control_stop(struct control *c)
 
 /* ---- terracectl's side */
 
-static int talk(int fd, struct slice request, int wait_ms, struct buf *answer, struct err *err)
+/* The whole request, and with its first bytes the file. */
+static bool send_request(int fd, struct slice request, int file)
+{
+	_Alignas(struct cmsghdr) char beside[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec v = { .iov_base = (void *)(uintptr_t)request.p, .iov_len = request.n };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	if (file >= 0) {
+		m.msg_control = beside;
+		m.msg_controllen = sizeof(beside);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &file, sizeof(int));
+	}
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)request.n;
+}
+
+static int talk(int fd, struct slice request, int file, int wait_ms, struct buf *answer, struct err *err)
 {
 	uint8_t piece[8192];
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	if (send(fd, request.p, request.n, MSG_NOSIGNAL) != (ssize_t)request.n)
+	if (!send_request(fd, request, file))
 		return err_set(err, ERR_NOT_RUNNING, "the daemon does not take the command: %s", strerror(errno));
 	for (;;) {
 		int ready = poll(&p, 1, wait_ms);
@@ -487,8 +556,8 @@ static int talk(int fd, struct slice request, int wait_ms, struct buf *answer, s
 	}
 }
 
-int control_ask(const char *path, const char *const *words, uint32_t nwords, int wait_ms, int *ret_exit, json_t **ret,
-                struct err *err)
+int control_ask_with(const char *path, const char *const *words, uint32_t nwords, int file, int wait_ms, int *ret_exit,
+                     json_t **ret, struct err *err)
 {
 	_cleanup_(buf_release) struct buf request = { 0 }, answer = { 0 };
 	_cleanup_(fd_close) int fd = -1;
@@ -506,7 +575,7 @@ int control_ask(const char *path, const char *const *words, uint32_t nwords, int
 		buf_put_text(&request, words[i]);
 	if (request.failed || request.n > CONTROL_REQUEST)
 		return err_set(err, ERR_LIMIT, "the command is longer than %u bytes", CONTROL_REQUEST);
-	r = talk(fd, buf_slice(&request), wait_ms, &answer, err);
+	r = talk(fd, buf_slice(&request), file, wait_ms, &answer, err);
 	if (r)
 		return r;
 	struct reader in = reader_of(buf_slice(&answer));
@@ -520,4 +589,10 @@ int control_ask(const char *path, const char *const *words, uint32_t nwords, int
 	*ret_exit = (int)status;
 	*ret = document;
 	return 0;
+}
+
+int control_ask(const char *path, const char *const *words, uint32_t nwords, int wait_ms, int *ret_exit, json_t **ret,
+                struct err *err)
+{
+	return control_ask_with(path, words, nwords, -1, wait_ms, ret_exit, ret, err);
 }

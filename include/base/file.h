@@ -17,6 +17,12 @@ int file_remove(const char *path, struct err *err);                       /* abs
  * ends with *ret_fd or the process. */
 int file_lock(const char *path, int *ret_fd, struct err *err);
 char *path_join(const char *folder, const char *name);        /* owned by the caller; name alone where absolute */
+/* A file in memory (memfd), by which a process hands bytes to another.  fd_take demands one that nobody can change any
+ * more, so that neither a device nor the other process holds the reader up; fd_give one that is still open for writing. */
+int fd_memory(const char *name, int *ret_fd, struct err *err);
+int fd_give(int fd, struct slice content, struct err *err);
+int fd_close_writing(int fd, struct err *err);
+int fd_take(int fd, size_t most, struct buf *ret, struct err *err);
 void fd_close(int *fd);                                        /* for _cleanup_(fd_close) int fd = -1 */
 
 #endif

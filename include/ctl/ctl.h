@@ -37,6 +37,9 @@ int ctl_options(struct ctl *c, const struct ctl_option *options, uint32_t n, uin
 int ctl_call(struct ctl *c, const char *const *words, uint32_t nwords, json_t **ret, struct err *err);
 int ctl_call_for(struct ctl *c, const char *const *words, uint32_t nwords, int wait_ms, json_t **ret, struct err *err);
 
+/* The same with a file in memory (base/file.h) that goes along; -1 = none. */
+int ctl_call_with(struct ctl *c, const char *const *words, uint32_t nwords, int file, int wait_ms, json_t **ret, struct err *err);
+
 /* A report of c->home, the daemon running or not (engine/report.h). */
 int ctl_report(const struct ctl *c, const char *const *words, uint32_t n, json_t **ret, int *ret_status, struct err *err);
 
@@ -90,6 +93,9 @@ int cmd_adopt(struct ctl *c, struct err *err);
 int cmd_release(struct ctl *c, struct err *err);
 int cmd_schema_begin(struct ctl *c, struct err *err);
 int cmd_schema_end(struct ctl *c, struct err *err);
+int cmd_bundle_export(struct ctl *c, struct err *err);
+int cmd_bundle_import(struct ctl *c, struct err *err);
+int cmd_bundle_inspect(struct ctl *c, struct err *err);
 int cmd_doctor(struct ctl *c, struct err *err);
 int cmd_report(struct ctl *c, struct err *err);  /* whatever only reads: engine/report.h */
 int cmd_why(struct ctl *c, struct err *err);     /* the same, and evidence from the superior */

@@ -7,7 +7,7 @@
 #ifndef ENGINE_BUNDLE_H
 #define ENGINE_BUNDLE_H
 
-#include "engine/contact.h"
+#include "engine/engine.h"
 
 /* Appends a bundle for the parent or a direct child to file; seals what the log holds before. */
 int engine_bundle_export(struct engine *e, uint64_t to, const char *actor, struct buf *file, json_t **ret, struct err *err);

@@ -3,6 +3,7 @@
 #define ENGINE_BUNDLE_INSIDE_H
 
 #include "engine/bundle.h"
+#include "engine/contact.h"
 
 /* What a child is told with the next bundle down: kept in terrace_meta from one import to the next. */
 struct kept_answer {

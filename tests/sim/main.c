@@ -1,4 +1,5 @@
-/* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--via] [--verbose] [--keep FOLDER]: the seed decides all. */
+/* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--month S] [--via] [--verbose] [--keep FOLDER]:
+ * the seed decides all.  A month (one for five seeds) is a history by stick. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,7 +223,8 @@ static int faults(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t seeds = 50, from = 1, failed = 0;
+	uint64_t seeds = 50, from = 1, failed = 0, months = 0, month = 0;
+	struct sim_sticks sticks = {0};
 	struct options o = {.restores = true};
 	int missed = 0;
 	struct err err = {0};
@@ -235,6 +237,9 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
 			from = strtoull(argv[++i], NULL, 10);
 			seeds = 1;
+		} else if (strcmp(argv[i], "--month") == 0 && i + 1 < argc) {
+			month = strtoull(argv[++i], NULL, 10);
+			seeds = 0;
 		} else if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc)
 			o.keep = argv[++i];
 		else if (strcmp(argv[i], "--verbose") == 0)
@@ -244,7 +249,7 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--no-restores") == 0)
 			o.restores = false;
 		else {
-			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--no-restores] [--via] [--verbose] [--keep FOLDER]\n");
+			fprintf(stderr, "usage: sim [--seeds N] [--from S] [--seed S] [--month S] [--no-restores] [--via] [--verbose] [--keep FOLDER]\n");
 			return 2;
 		}
 	}
@@ -254,8 +259,16 @@ int main(int argc, char **argv)
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
 		failed += (uint64_t)history(s, &o);
+	months = month != 0 ? 1 : seeds > 1 ? seeds / 5 : 0;
+	month = month != 0 ? month : from;
+	for (uint64_t s = month; s < month + months; s++)
+		failed += (uint64_t)sim_month(s, o.verbose, o.keep, &sticks);
+	seeds += months;
 	if (seeds > 1)
 		missed = faults();
+	printf("sim: %llu months by stick: %llu bundles taken, %llu late or repeated ones refused, %llu lost\n",
+	       (unsigned long long)months, (unsigned long long)sticks.carried, (unsigned long long)sticks.refused,
+	       (unsigned long long)sticks.lost);
 	printf("sim: %llu losing decisions had to have a record, %llu proposals were decided, %llu times what was typed was found "
 	       "again\n", (unsigned long long)losers, (unsigned long long)reviews, (unsigned long long)typed);
 	printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed), (unsigned long long)failed + (unsigned)missed);

@@ -107,6 +107,11 @@ void journal_after_restore(struct sim_tree *t, int node);
 void journal_check(struct sim_tree *t);          /* when all is quiet */
 /* What was decided on is closed everywhere, but where that decision lost; who was rejected has a return (tests/sim/review.c). */
 void sim_check_reviews(struct sim_tree *t);
+struct sim_sticks {
+	uint64_t carried, refused, lost;
+};
+/* (stick.c) A month in which bundles are all that passes; 1 = failed. */
+int sim_month(uint64_t seed, bool verbose, const char *keep, struct sim_sticks *ret);
 /* Every path equal: table contents below are the root's of that scope; state digests equal; keys hold. */
 void sim_check(struct sim_tree *t);
 
