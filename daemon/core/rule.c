@@ -490,6 +490,61 @@ bool rule_once_more(const struct verdict *verdict, uint64_t unit)
 		&& !h->v->ruling && ident_equal(h->life, v->life) && marks_compare(&h->v->marks, &v->v->asserts) > 0;
 }
 
+/* ---- on_conflict */
+
+static bool wins(const struct value *a, const struct value *b, bool greatest, uint32_t column)
+{
+	struct cell x = column < a->ncells ? a->cells[column] : (struct cell){0};
+	struct cell y = column < b->ncells ? b->cells[column] : (struct cell){0};
+	int order;
+
+	if (x.type == CELL_NULL || y.type == CELL_NULL)
+		return x.type != CELL_NULL && y.type == CELL_NULL;
+	order = cell_compare(x, y);
+	return greatest ? order > 0 : order < 0;
+}
+
+const struct value *rule_better(const struct row *held, const struct value *v, const struct verdict *verdict,
+                                const struct rule_context *ctx, bool greatest, uint32_t column, struct arena *a,
+                                const struct value **ret_kept)
+{
+	const struct group_state *g = row_group(held, v->group, v->life);
+	struct question q = { held, v, value_completed(g, v, a), g, g ? g->decision : NULL, ctx, a };
+	bool below = ctx->below && v->v->unit != ctx->unit && unit_contains(ctx->unit, v->v->unit);
+	bool keep = verdict->name == VERDICT_KEEP;
+	const struct value *row = held->row.decision, *kept = keep ? q.h : q.whole, *lost = keep ? q.whole : q.h;
+	const char *sentence;
+
+	if ((!keep && verdict->name != VERDICT_TAKE_OVER) || v->group == GROUP_ROW || v->v->kind != DECISION || v->v->ruling
+	    || !row->alive || !ident_equal(row->life, v->life))
+		return NULL;
+	if (!kept || !lost || !lost->whole || !kept->whole || lost->v->ruling || !wins(lost, kept, greatest, column))
+		return NULL;
+	if (keep && below && refusal(&q, &sentence) != WHY_NONE)
+		return NULL;
+	*ret_kept = kept;
+	return lost;
+}
+
+struct value *rule_settling(const struct value *kept, const struct value *lost, uint64_t unit, struct mark own,
+                            uint64_t policy, bool acting, struct arena *a)
+{
+	struct value *s = arena_copy(a, lost, sizeof(*s));
+	struct version *version = arena_alloc(a, sizeof(*version));
+	struct marks joined = marks_join(&kept->v->marks, &lost->v->marks);
+
+	if (!s || !version)
+		return NULL;
+	version->unit = unit;
+	version->marks = marks_raised(&joined, unit_level(unit), own);
+	version->policy = policy;
+	version->kind = DECISION;
+	version->acting = acting;
+	version->base = version_ident(kept->v);
+	s->v = version;
+	return s;
+}
+
 /* ---- names */
 
 const char *verdict_text(enum verdict_name name)

@@ -36,7 +36,6 @@ static const struct unsupported {
 	{ "policy/register/publish", "publish" },
 	{ "policy/register/retention", "retention" },
 	{ "policy/register/deadline", "deadline" },
-	{ "policy/register/group/on_conflict", "on_conflict" },
 };
 
 static const struct unsupported *unsupported(const struct policy_node *n)

@@ -150,6 +150,62 @@ static int once_more(struct merging *m, struct merging_row *row, const struct ve
 	return merging_own(m, row, again, NULL, err);
 }
 
+/* ---- on_conflict */
+
+/* This node is that of the highest level that owns the group of such a row. */
+static bool highest_owner(struct merging *m, uint64_t row_unit, uint32_t group, bool *ret_acting)
+{
+	uint32_t number = policy_group_number(m->reg->policy, slice_of(m->reg->groups[group]->name));
+
+	if (own_mode(m->e, m->reg, row_unit, group, RIGHT_GROUP, ret_acting) != MODE_OWN)
+		return false;
+	for (enum level l = PROVINCE; l < m->e->level && m->e->parent != UNIT_NONE; l++)
+		if (policy_mode(m->reg->policy, number, RIGHT_GROUP, l) == MODE_OWN)
+			return false;
+	return true;
+}
+
+struct settlement {
+	const struct value *kept, *lost;         /* lost NULL: nothing to settle */
+	bool acting;
+};
+
+/* Before v is put: whether a conflict is to be answered with the value that lost (policy, on_conflict). */
+static struct settlement conflict_won(struct merging *m, struct merging_row *row, const struct value *v,
+                                      const struct verdict *verdict)
+{
+	const struct group *g = v->group == GROUP_ROW ? NULL : m->reg->groups[v->group];
+	const char *how = g != NULL && g->policy != NULL && m->reg->policy != NULL ? g->policy->on_conflict : NULL;
+	const struct value *d = row->held.row->row.decision;
+	const struct column *column;
+	struct settlement s = {0};
+
+	if (how == NULL || (verdict->name != VERDICT_KEEP && verdict->name != VERDICT_TAKE_OVER) || d == NULL ||
+	    !unit_contains(m->e->unit, d->row_unit) || !highest_owner(m, d->row_unit, v->group, &s.acting))
+		return s;
+	column = group_column(g, slice_of(how + 4));     /* "max COLUMN", "min COLUMN" */
+	if (column != NULL)
+		s.lost = rule_better(row->held.row, v, verdict, &m->context, how[1] == 'a', column->in_group, &m->row, &s.kept);
+	return s;
+}
+
+static int settle(struct merging *m, struct merging_row *row, const struct settlement *s, struct err *err)
+{
+	struct marks joined = marks_join(&s->kept->v->marks, &s->lost->v->marks);
+	struct value *v;
+	struct mark own;
+	int rc = mint_mark(m->e, &joined, &own, err);
+
+	if (rc != 0)
+		return rc;
+	v = rule_settling(s->kept, s->lost, m->e->unit, own, m->e->catalog->list, s->acting, &m->row);
+	if (v == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
+	event(m->e, LOG_LEVEL_NOTICE, "conflict", m->from->peer, m->from->name, "register %s, group %s: the %s value is decided",
+	      m->reg->name, m->reg->groups[v->group]->name, m->reg->groups[v->group]->policy->on_conflict);
+	return merging_own(m, row, v, NULL, err);
+}
+
 static void count(struct counts *c, enum verdict_name name)
 {
 	switch (name) {
@@ -196,6 +252,7 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 {
 	struct engine *e = m->e;
 	bool child = m->from->below, state = m->from->state;
+	struct settlement settlement;
 	struct verdict verdict;
 	int rc = 0;
 
@@ -253,8 +310,11 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 		rc = vouched_delta(m, row, verdict.value, err);
 	if (rc == 0 && verdict.why == WHY_KEY_CLASH && verdict.name == VERDICT_REFUSE)
 		rc = vouched_clash(m, row, verdict.value, err);
+	settlement = conflict_won(m, row, v, &verdict);
 	if (rc == 0)
 		rc = merging_accept(m, row, verdict.value, &verdict, err);
+	if (rc == 0 && settlement.lost != NULL)
+		rc = settle(m, row, &settlement, err);
 	if (rc != 0)
 		return rc;
 	if (verdict.name == VERDICT_REFUSE || verdict.name == VERDICT_REVIVE)

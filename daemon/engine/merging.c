@@ -110,12 +110,13 @@ static void dirty_down(struct merging_row *row, uint64_t child, uint64_t groups)
 		}
 }
 
-/* Every child whose scope holds the row before or after learns of it, but for the source of what is taken. */
+/* Every child whose scope holds the row before or after learns of it, but for the source of what is taken (verdict
+ * VERDICTS: this node's own write, which has none). */
 static void dirty(struct merging *m, struct merging_row *row, const struct value *was, const struct value *now,
                   const struct value *v, bool changed, enum verdict_name verdict)
 {
 	bool answer = verdict == VERDICT_KEEP || verdict == VERDICT_REFUSE || verdict == VERDICT_REVIVE;
-	uint64_t source = m->from->below ? m->from->peer : UNIT_NONE, at[2];
+	uint64_t source = m->from->below && verdict != VERDICTS ? m->from->peer : UNIT_NONE, at[2];
 	bool whole = (was == NULL) != (now == NULL) ||
 	             (was != NULL && (!ident_equal(was->life, now->life) || was->row_unit != now->row_unit ||
 	                              was->alive != now->alive));
@@ -232,7 +233,7 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 	g = row_group(r, v->group, v->life);
 	slot = g != NULL ? group_slot(g, v) : NULL;
 	changed_here = g != NULL && (g->decision != before || (slot != NULL ? slot->value : NULL) != proposal);
-	dirty(m, row, was, now, v, changed_here, verdict != NULL ? verdict->name : VERDICT_TAKE);
+	dirty(m, row, was, now, v, changed_here, verdict != NULL ? verdict->name : VERDICTS);
 	if (rc == 0 && changed_here)
 		rc = closing_answer(m, row, v, before, verdict != NULL, err);
 	if (rc == 0 && changed_here && m->open_records)

@@ -163,6 +163,8 @@ int seal_insert(struct merging *m, struct merging_row *row, struct look *look, c
 			rc = insert_group(m, row, g, unit, look, own, cells, err);
 	if (rc == 0)
 		rc = issue_solved(e->db, "bad-unit", m->reg->name, row->held.key_cell, err);
+	if (rc == 0)                             /* a policy that came since lets this level make the row */
+		rc = issue_solved(e->db, "not-allowed", m->reg->name, row->held.key_cell, err);
 	return rc;
 }
 
@@ -298,8 +300,10 @@ static int seal_group(struct merging *m, struct merging_row *row, uint32_t g, st
 		return memory(m->reg, err);
 	v->cells = seal_cells(m, group, cells);
 	v->ncells = group->ncolumns;
-	/* Only what changed travels where the base is this node's own decision; else the whole group. */
-	partial = base != NULL && base->v->kind == DECISION && base->v->unit == e->unit && !look->whole;
+	/* Only what changed travels where the base is this node's own decision; else the whole group (on_conflict: always,
+	 * since who settles a conflict takes whole values). */
+	partial = base != NULL && base->v->kind == DECISION && base->v->unit == e->unit && !look->whole &&
+	          (group->policy == NULL || group->policy->on_conflict == NULL);
 	sent = *v;
 	for (uint32_t i = 0; i < group->ncolumns; i++)
 		present[i] = look->columns[group->columns[i] - m->reg->columns];

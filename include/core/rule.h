@@ -103,6 +103,15 @@ void rule_decide(const struct row *held, const struct value *v, const struct rul
  * as the page says, own mark raised from `own`.  NULL when the arena failed. */
 struct value *rule_ruling(const struct row *held, const struct value *v, bool revive, uint64_t unit, struct mark own,
                           uint64_t policy, const struct cell *defaults, uint32_t ncells, struct arena *a);
+/* on_conflict: of a conflict that rule_decide found (its verdict on v, v not put yet) the decision that loses by Order
+ * although its cell of `column` is the greater (else the smaller) one, whole; NULL where none is due.  NULL cells never
+ * win.  A ruling is nobody's new decision, and what rule 1 would refuse wins nothing. */
+const struct value *rule_better(const struct row *held, const struct value *v, const struct verdict *verdict,
+                                const struct rule_context *ctx, bool greatest, uint32_t column, struct arena *a,
+                                const struct value **ret_kept);
+/* The decision with which the node of the highest level that owns the group takes it: both seen, `kept` its base. */
+struct value *rule_settling(const struct value *kept, const struct value *lost, uint64_t unit, struct mark own,
+                            uint64_t policy, bool acting, struct arena *a);
 /* Whether this node seals its displaced value (verdict->losers[0]) once more; for values that came from above
  * (authority.md, Once more). */
 bool rule_once_more(const struct verdict *verdict, uint64_t unit);

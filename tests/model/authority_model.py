@@ -31,7 +31,8 @@ Vectors: one object of arrays, one entry a line; entries name entries of other a
             + "p": the row has been in the author's scope before), state or null,
             incoming value, [policies], what the author has reported active [[tick, token, policy]], what locks and rules say ("" nothing),
             the node's next mark [tick, token],
-            then asked: clause, [losing values], ruling or null, state after (as a set; the ruling is merged in)]
+            then asked: clause, [losing values], ruling or null, state after (as a set; the ruling is merged in),
+            how: on_conflict of the group ["max" or "min", column] or null, and then the decision that settles the conflict, or null]
   bad_marks [level of the node, MARKS, greatest MARKS met, answer]
 """
 import json

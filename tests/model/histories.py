@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 from rule import (
-    COLUMNS, DECISION, LEVELS, NONE, NO_ROW, OWN, PROPOSE, READ, RIGHTS, Value, contents, current, full, inside, mark_seen, merge_row,
+    COLUMNS, DECISION, LEVELS, NONE, NO_ROW, OWN, PROPOSE, READ, RIGHTS, Value, contents, current, full, inside, level_of, mark_seen, merge_row,
     open_proposals, put, raised, seen, standing)
 from tree import Tree, copied
 
@@ -40,6 +40,7 @@ def history(seed, restores=True, length=None, drain=True, big=False, hostile=Fal
     t = Tree(root, enrolled, random_policy(r), seed)
     for n in t.nodes.values():
         n.checks = r.random() < 0.3
+    t.on_conflict = {g: (r.choice(["max", "min"]), "x") for g in COLUMNS if r.random() < 0.4}
     keys = ["k%d" % i for i in range(r.choice([1, 1, 2, 3]))]
     restores = restores and r.random() < 0.6
     weights = {"insert": r.choice([0.2, 1, 3]), "edit": 10, "delete": r.choice([0, 1, 3]), "move": r.choice([0, 1, 2]), "review": r.choice([1, 4]),
@@ -198,6 +199,57 @@ def forger_story(group, kept):
     good = now.cols == h.cols and (t.rulings == 0) == kept and t.count[1, "refuse", "forged-ruling"] == (not kept)
     return [] if good else ["forger: %s, kept %s" % (group, kept)]
 
+def settled_story(order, how, own, owner):
+    """Two villages' township, the township and the county set sums that none of the others has seen; the deltas arrive in this order.
+    The greatest (smallest) stands everywhere, by a decision of the highest level that owns the group; an informed edit stands as ever."""
+    t = Tree("r", ["r1", "r11"], {g: own if g == "a" else [OWN] * LEVELS for g in [*COLUMNS, *RIGHTS]})
+    t.on_conflict = {"a": (how, "x")}
+    t.nodes["r11"].insert("k", "r11", {"a": {"x": 4}} if own[2] == OWN else {})
+    t.drain()
+    writers = [u for u in ("r", "r1", "r11") if own[level_of(u)] == OWN]
+    sums = dict(zip(writers, {"max": (5, 7, 9), "min": (9, 7, 5)}[how]))
+    if order % 2:
+        sums = dict(zip(writers, reversed(list(sums.values()))))
+    for u, x in sums.items():
+        t.nodes[u].edit("k", "a", {"x": x, "y": x})
+    for u in (["r1", "r11"], ["r11", "r1"])[order // 2]:
+        t.contact(u)
+        while t.net:
+            t.deliver(*t.net.pop(0))
+    t.drain()
+    t.check()
+    g = current(t.nodes["r"].disk.rows["k"])["a"].decision
+    best = (max if how == "max" else min)(sums.values())
+    good = g.cols == {"x": best, "y": best} and (g.unit == owner or sums.get(g.unit) == best) and (t.count["settled"] > 0) == (g.unit == owner and sums.get(owner) != best)
+    low = writers[-1]
+    t.nodes[low].edit("k", "a", {"x": 6})              # it has seen all that stands
+    t.drain()
+    t.check()
+    good = good and current(t.nodes["r"].disk.rows["k"])["a"].decision.cols["x"] == 6
+    return t.failures + ([] if good else ["settled: %s %s %s ends as %s of %s" % (order, how, owner, g.cols, g.unit)])
+
+def settled_refused_story():
+    """What rule 1 would refuse wins nothing, however great: the village may not write, the township checks."""
+    t = Tree("r", ["r1", "r11"], {g: [OWN] * LEVELS for g in [*COLUMNS, *RIGHTS]})
+    t.on_conflict = {"a": ("min", "x")}
+    t.nodes["r"].checks = True
+    t.nodes["r11"].insert("k", "r11", {"a": {"x": 4}})
+    t.drain()
+    t.nodes["r"].edit("k", "a", {"x": 5})
+    t.nodes["r11"].edit("k", "a", {"x": -1})
+    t.drain()
+    t.check()
+    x = current(t.nodes["r"].disk.rows["k"])["a"].decision.cols["x"]
+    return t.failures + ([] if x == 5 else ["settled, refused: ends as %d" % x])
+
+def settled_stories():
+    all_own, two, delegated = [OWN] * LEVELS, [OWN, OWN] + [READ] * 3, [READ, OWN, OWN] + [READ] * 2
+    for order in range(4):
+        for how in ("max", "min"):
+            for own, owner in ((all_own, "r"), (two, "r"), (delegated, "r1")):
+                yield from settled_story(order, how, own, owner)
+    yield from settled_refused_story()
+
 def check(n, seed):
     bad, count, rulings, start = [], Counter(), 0, time.time()
     for s in range(seed, seed + n):
@@ -220,7 +272,7 @@ def check(n, seed):
         for text in register_story(*story):
             bad.append(text)
             print(text[:400])
-    for text in sum([older_proposal_story(), once_more_story("a"), once_more_story("row")] + [forger_story(g, k) for g in ("a", "row") for k in (False, True)], []):
+    for text in sum([older_proposal_story(), once_more_story("a"), once_more_story("row")] + [forger_story(g, k) for g in ("a", "row") for k in (False, True)], list(settled_stories())):
         bad.append(text)
         print(text[:400])
     for s in range(seed, seed + n // 10):

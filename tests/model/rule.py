@@ -285,6 +285,30 @@ def ruling(row, v, unit, mark, policy=0, revive=False):
     return Value(v.group, unit, DECISION, marks, h.life if h else v.life, cols, base=h and h.id, ruling=True,
                  asserts=h.marks if h else (NONE,) * LEVELS, policy=policy, saw=held.saw if held else ())
 
+def better(row, v, verdict, ctx, how):
+    """on_conflict of a group, `how` = ("max" or "min", column): (kept, lost) of a conflict of two decisions that the lost one should
+    have won, or None.  A ruling is nobody's new decision; what rule 1 would refuse wins nothing."""
+    h = row.row.decision
+    if verdict.name not in ("take-over", "keep") or v.group == "row" or v.kind != DECISION or v.ruling \
+            or not (h.cols["alive"] and h.life == v.life):
+        return None
+    held, whole = group_of(row, v).decision, completed(group_of(row, v), v)
+    kept, lost = (whole, held) if verdict.name == "take-over" else (held, whole)
+    if lost is None or lost.ruling:
+        return None
+    x, y = lost.cols[how[1]], kept.cols[how[1]]
+    if not (x > y if how[0] == "max" else x < y):
+        return None
+    below = ctx.came == "below" and inside(ctx.unit, v.unit) and v.unit != ctx.unit
+    if verdict.name == "keep" and below and refusal(row, whole, ctx):
+        return None
+    return kept, lost
+
+def settling(kept, lost, unit, mark, policy=0, acting=False):
+    """The decision of the highest owner that takes the lost value, whole, having seen both."""
+    marks = raised(join(kept.marks, lost.marks), level_of(unit), mark)
+    return Value(lost.group, unit, DECISION, marks, lost.life, lost.cols, base=kept.id, policy=policy, acting=acting)
+
 def raised(marks, level, mark):
     """One's own mark, greater than what it builds on: the tick goes past the mark of that level where it must."""
     tick = max(mark[0], marks[level][0] + 1)

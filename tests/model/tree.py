@@ -4,9 +4,8 @@ from collections import Counter
 
 from rule import (
     COLUMNS, Context, DECISION, EMPTY, Group, LEVELS, LOCKED, NONE, NO_ROW, OWN, PROPOSAL, READ, RIGHTS, Row, STRENGTH, Value, Verdict,
-    bad_mark, completed, contents, covered, current, decide, defaults, group_of, inside, join, level_of, may_write, on_path,
-    open_proposals, put, raised, ruling,
-    shown, signature, standing, values_of)
+    bad_mark, better, completed, contents, covered, current, decide, defaults, group_of, inside, join, level_of, may_write, on_path,
+    open_proposals, put, raised, ruling, settling, shown, signature, standing, values_of)
 
 class Feed:
     """A parent's side of the link to one child: what is dirty for it, what it was sent, what came from it."""
@@ -158,7 +157,7 @@ class Node:
             saw = tuple((h.life, n, x.decision.marks) for n, x in current(row).items() if x.decision)
         v = Value(group, self.unit, kind, raised(marks, self.level, self.next_mark(marks)), h.life, {**old, **cols},
                   base=answer.id if answer else base and base.id, policy=self.disk.policy, acting=acting, saw=saw)
-        part = group != "row" and not answer and kind == DECISION and base and base.kind == DECISION and base.unit == self.unit
+        part = group != "row" and group not in self.tree.on_conflict and not answer and kind == DECISION and base and base.kind == DECISION and base.unit == self.unit
         self.seal(key, [v], v.but(cols=cols, whole=False) if part else None,   # partial: on one's own decision
                   over=(base, answer))
         return True
@@ -219,6 +218,7 @@ class Node:
                 self.mark_up(key)
             elif v.life not in row.lives or completed(group_of(row, v), v) is None:
                 return
+        better_one = self.conflict_won(row, v, verdict, child, from_state)
         changed = self.accept(key, v, child, verdict)
         if verdict.name in ("refuse", "revive"):
             row = row or NO_ROW
@@ -230,12 +230,28 @@ class Node:
             self.seal(key, [r], over=(h, v))
         elif verdict.name == "keep" and (not child or v.group == "row") or child and from_state and changed:
             self.mark_up(key)      # state goes on as state; what the parent may have lost or dropped since is told again
+        if better_one:
+            kept, lost = better_one
+            acting = self.mode(d.rows[key].row.decision.cols["unit"], v.group)[1]
+            self.seal(key, [settling(kept, lost, self.unit, self.next_mark(join(kept.marks, lost.marks)), d.policy, acting)], over=(kept, lost))
+            t.count["settled"] += 1
         h = verdict.losers and verdict.losers[0]
         if not child and v.ruling and verdict.name == "take-over" and h.unit == self.unit and h.kind == DECISION and not h.ruling \
                 and h.life == v.life and h.order[0] > v.asserts:
             again = self.edit(key, h.group, {"alive": False} if h.group == "row" and not h.cols["alive"] else h.cols)
             t.count["once more"] += again              # displaced by a ruling against another write
             t.count["once more of group row"] += again and h.group == "row"
+
+    def conflict_won(self, row, v, verdict, child, from_state):
+        """on_conflict: what the node of the highest level that owns the group answers a conflict with, as (kept, lost)."""
+        how = self.tree.on_conflict.get(v.group)
+        h = row and row.row.decision
+        if not how or not h or not inside(self.unit, h.cols["unit"]):
+            return None
+        above = self.tree.policies[self.disk.policy][v.group][:self.level]
+        if self.mode(h.cols["unit"], v.group)[0] != OWN or self.unit != self.tree.root and OWN in above:
+            return None
+        return better(row, v, verdict, self.context(child, from_state or not child), how)
 
     def accept(self, key, v, child, verdict):
         d = self.disk
@@ -407,6 +423,7 @@ class Tree:
         self.epochs, self.journal, self.count, self.failures = {}, [], Counter(), []
         self.now = self.number = self.rulings = 0
         self.nodes, self.links, self.net, self.perished, self.settled, self.over = {}, {}, [], set(), {}, {}
+        self.on_conflict = {}                          # group: ("max" or "min", column)
         self.forged = set()                            # what a hostile node has sealed
         self.reviewed = []                             # (key, group, proposal, decision, accepted, by, when)
         for u in sorted([root] + units, key=len):

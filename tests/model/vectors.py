@@ -5,8 +5,8 @@ import sys
 from collections import Counter
 
 from rule import (
-    COLUMNS, Context, DECISION, EMPTY, LEVELS, NONE, NO_ROW, OWN, PROPOSAL, PROPOSE, READ, Row, Value, bad_mark, completed, current, decide,
-    defaults, group_of, inside, join, level_of, may_write, put, raised, reason, rights, ruling, seen, shown, upholds, values_of)
+    COLUMNS, Context, DECISION, EMPTY, LEVELS, NONE, NO_ROW, OWN, PROPOSAL, PROPOSE, READ, Row, Value, bad_mark, better, completed, current, decide,
+    defaults, group_of, inside, join, level_of, may_write, put, raised, reason, rights, ruling, seen, settling, shown, upholds, values_of)
 from histories import history, random_policy
 
 def flat(marks):
@@ -61,7 +61,9 @@ def outcome(case):
         if verdict.name in ("refuse", "revive"):
             answer = ruling(held, v, ctx.unit, tuple(case["next"]), 0, verdict.name == "revive")
             after = put(Row(held.row, {**held.lives, v.life: held.lives.get(v.life, {})}), answer)
-    return ["%d %s %s" % verdict[:3], [value_json(l) for l in verdict.losers], answer and value_json(answer), row_json(after)]
+    won = case["how"] and better(held, v, verdict, ctx, case["how"])
+    settled = won and value_json(settling(*won, ctx.unit, tuple(case["next"]), 0, v.acting))
+    return ["%d %s %s" % verdict[:3], [value_json(l) for l in verdict.losers], answer and value_json(answer), row_json(after), settled or None]
 
 def pack(cases, marks):
     """Vectors as one document, every value, state and policy once (the format: see the top)."""
@@ -74,14 +76,14 @@ def pack(cases, marks):
         return index.get(name)
     state = lambda j: j and number("states", [sorted(number("values", x) for x in j[0]), j[1]])
     for c in cases:
-        clause, losers, answer, after = c["asked"]
+        clause, losers, answer, after, settled = c["asked"]
         for token, former in c["epochs"].items():
             assert tokens.setdefault(token, former) == former
             number("epochs", [token, *former])
         doc["cases"].append([c["node"], c["came"][0] + "w" * c["whole_row"] + "h" * c["healing"] + "p" * c["was"], state(c["state"]), number("values", c["incoming"]),
                              [number("policies", {g: "".join(m[0] if m != PROPOSE else "p" for m in ms) for g, ms in p.items()}) for p in c["policies"]],
                              c["reported"], c["failing"], c["next"], number("clauses", clause), [number("values", x) for x in losers],
-                             number("values", answer), state(after)])
+                             number("values", answer), state(after), c["how"] and list(c["how"]), number("values", settled)])
     return doc
 
 def unpack(doc):
@@ -89,11 +91,11 @@ def unpack(doc):
     modes = {"o": OWN, "p": PROPOSE, "r": READ}
     state = lambda i: None if i is None else [sorted((doc["values"][x] for x in doc["states"][i][0]), key=json.dumps), doc["states"][i][1]]
     value = lambda i: None if i is None else doc["values"][i]
-    for node, came, held, v, ps, reported, failing, mark, clause, losers, answer, after in doc["cases"]:
+    for node, came, held, v, ps, reported, failing, mark, clause, losers, answer, after, how, settled in doc["cases"]:
         yield {"node": node, "came": "below" if came[0] == "b" else "above", "whole_row": "w" in came, "healing": "h" in came, "was": "p" in came, "state": state(held), "incoming": value(v),
                "policies": [{g: [modes[m] for m in ms] for g, ms in doc["policies"][p].items()} for p in ps], "reported": reported,
-               "failing": failing, "next": mark, "epochs": epochs,
-               "asked": [doc["clauses"][clause], [value(x) for x in losers], value(answer), state(after)]}
+               "failing": failing, "next": mark, "epochs": epochs, "how": how,
+               "asked": [doc["clauses"][clause], [value(x) for x in losers], value(answer), state(after), value(settled)]}
 
 def mark_cases(n, seed):
     """[level, marks, greatest marks met, answer] for bad_mark, n of each answer."""
@@ -174,6 +176,27 @@ def features(unit, row, v, clause, losers, epochs, ctx):
     if h and v.kind == DECISION:
         yield ("superior" if v.level < h.level else "same level" if v.level == h.level else "subordinate") + ": " + clause
 
+def settled_features(row, v, verdict, ctx, how):
+    """Of a conflict under on_conflict: answered, or why not."""
+    if not how or v.kind != DECISION:
+        return
+    h, g = row.row.decision, group_of(row, v)
+    lost = completed(g, v) if verdict.name == "keep" else g.decision
+    if better(row, v, verdict, ctx, how):
+        yield "settled %s: %s" % (how[0], verdict.name)
+    elif v.ruling:
+        yield "ruling: not settled"
+    elif not h.cols["alive"] or h.life != v.life:
+        yield "of a life that ended: not settled"
+    elif lost is None:
+        yield "partial: not settled"
+    elif lost.ruling:
+        yield "over a ruling: not settled"
+    else:
+        kept = g.decision if verdict.name == "keep" else completed(g, v)
+        x, y = lost.cols[how[1]], kept.cols[how[1]]
+        yield "equal: not settled" if x == y else "less: not settled" if (x < y) == (how[0] == "max") else "refused: not settled"
+
 def twist_of(row, v):
     """What is wrong with a forged ruling: one thing, or more."""
     h = group_of(row or NO_ROW, v).decision
@@ -206,7 +229,9 @@ ALSO = ["acting", "moved away: 4 take ", "moved away: 5 take-over ", "born there
         "above: 1 bad-state ", "below: 1 bad-state ", "said again: 4 take ", "said again, lost: 4 take ",
         "again, lost: 1 refuse mode", "lost: 1 refuse forged-ruling", "insert, proposal: 1 refuse mode", "insert, decision: 1 refuse mode",
         "move, proposal: 1 refuse mode", "delete, proposal: 1 refuse mode", "move, decision: 1 refuse mode", "delete, decision: 1 refuse mode",
-        "older, joined: 4 take ", "older, joined: 4 divert ", "older, not joined: 6 keep ",
+        "settled max: keep", "settled min: keep", "settled max: take-over", "settled min: take-over", "ruling: not settled",
+        "of a life that ended: not settled", "partial: not settled", "equal: not settled", "less: not settled", "refused: not settled",
+        "over a ruling: not settled", "older, joined: 4 take ", "older, joined: 4 divert ", "older, not joined: 6 keep ",
         "delete, proposal: 4 divert ", "move, proposal: 4 divert ", "delete, decision: 4 take ", "move, decision: 4 take "]
 
 def next_write(r, row, like, unit, epochs, tokens):
@@ -243,7 +268,7 @@ def forged(r, row, like, unit, epochs, values):
 def special(r, row, u, every, under):
     """(name, value): rare values, rulings from below u that uphold what is not their base, and those that miss it by one condition."""
     h, unit, mark, zero = row.row.decision, r.choice(under), (r.randint(1, 12), 7), (NONE,) * LEVELS
-    what = r.choice(["first"] * 6 + ["nothing"] + ["revive"] * 4 + ["lost"] * 3 + ["insert", "absent", "again", "again", "fork", "moved", "older"] + ["stray"] * 4)
+    what = r.choice(["first"] * 6 + ["nothing"] + ["revive"] * 4 + ["lost"] * 3 + ["insert", "absent", "again", "again", "fork", "moved", "older"] + ["stray"] * 4 + ["conflict"] * 3)
     low = r.choice([x for x in every if inside(unit, x) and x != unit] or [unit])
     born = Value("row", low, DECISION, raised(zero, level_of(low), mark), (low, mark), {"alive": True, "unit": low}, acting=r.random() < 0.1)
     held = [g.decision for g in [row.row, *current(row).values()] if g.decision and inside(u, g.decision.unit)
@@ -312,6 +337,12 @@ def special(r, row, u, every, under):
         cols = {"alive": r.random() < 0.5, "unit": by} if g == "row" else {c: r.randint(0, 9) for c in COLUMNS[g]}
         x = Value(g, by, DECISION, marks, life, cols)
         return what, (mover, x) if mover else x
+    decided = [g.decision for _, g in sorted(current(row).items()) if g.decision] if h else []
+    if what == "conflict" and decided and level_of(unit):              # two decisions of one group that have not seen each other
+        like, at = r.choice(decided), level_of(unit)
+        marks = raised(raised(zero, r.randrange(at), (90, 7)) if r.random() < 0.5 else zero, at, (40 + r.randint(0, 9), 7))
+        x = Value(like.group, unit, DECISION, marks, like.life, {c: r.randint(0, 9) for c in COLUMNS[like.group]})
+        return what, (ruling(row, like, u, mark), x) if r.random() < 0.2 else x
     waiting = [p for g in current(row).values() if not g.decision for p in g.proposals.values()]
     if what == "fork" and waiting:
         p = r.choice(waiting)
@@ -373,7 +404,10 @@ def vectors(n, seed, limit=40000):
                         "reported": reported,
                         "failing": r.choice(["", "", "", "lock", "rule"]), "next": [r.randint(1, 40), 9], "incoming": value_json(v)}
                 verdict = decide(row, v, context_of(case))
+                how = verdict.name in ("take-over", "keep") and v.group != "row" and [r.choice(["max", "min"]), r.choice(COLUMNS[v.group])]
+                case["how"] = how or None
                 tags = features(u, row, v, "%d %s %s" % verdict[:3], verdict.losers, t.epochs, context_of(case))
+                tags = [*tags, *settled_features(row or NO_ROW, v, verdict, context_of(case), how)]
                 tags = [x for x in [*tags, "%s: %d %s %s" % (name, *verdict[:3])] if x in need]
                 if any(have[x] < need[x] for x in tags):
                     have.update(tags)

@@ -26,6 +26,7 @@ static const char *path;
 static json_t *doc;
 static struct arena document;            /* values of the document */
 static struct value *values;
+static size_t settled;                  /* cases that on_conflict answers */
 
 /* ---- reading the document */
 
@@ -389,6 +390,27 @@ static bool case_was(void *arg, uint64_t author)
 	return strchr(text(arg, 1), 'p') != NULL;
 }
 
+static void check_settling(const struct row *row, const struct value *v, const struct verdict *verdict,
+                           const struct rule_context *ctx, const json_t *c, size_t n, struct arena *a)
+{
+	const json_t *how = json_array_get(c, 12), *next = json_array_get(c, 7);
+	const struct value *asked = value_at(json_array_get(c, 13)), *lost, *kept = NULL, *mine = NULL;
+	struct mark own = { number(next, 0), (uint32_t)number(next, 1) };
+	uint32_t column = 0;
+
+	if (!json_is_array(how))
+		return;
+	while (column < 1 && strcmp(text(how, 1), group_columns[v->group][column]) != 0)
+		column++;
+	lost = rule_better(row, v, verdict, ctx, strcmp(text(how, 0), "max") == 0, column, a, &kept);
+	if (lost)
+		mine = rule_settling(kept, lost, ctx->unit, own, 0, v->v->acting, a);
+	if (!mine != !asked || (mine && !value_equal(mine, asked)))
+		fail_msg("case %zu: on_conflict %s, the model settles it %s", n, mine ? "settled" : "not settled",
+		         asked ? (mine ? "otherwise" : "") : "not");
+	settled += mine != NULL;
+}
+
 static void check_case(const json_t *c, size_t n, struct arena *a)
 {
 	struct row *row = row_of(state_at(json_array_get(c, 2)), a);
@@ -419,6 +441,7 @@ static void check_case(const json_t *c, size_t n, struct arena *a)
 		assert_string_equal(verdict.say, text(c, 6));
 	else
 		assert_null(verdict.say);
+	check_settling(row, v, &verdict, &ctx, c, n, a);
 	ruling = follow(row, v, &verdict, c, a);
 	answer = value_at(json_array_get(c, 10));
 	if (!ruling != !answer || (ruling && !value_equal(ruling, answer)))
@@ -445,6 +468,7 @@ static void test_cases(void **unused)
 	json_array_foreach(clauses, i, x)
 		printf("  %6zu  %s\n", count[i], json_string_value(x));
 	assert_true(json_array_size(cases) > 0);
+	assert_true(settled > 0);
 	free(count);
 }
 

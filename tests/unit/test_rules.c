@@ -30,7 +30,7 @@ static const struct policy_rule old_rules[] = { { .name = "most", .check = "amou
 static struct policy_group groups[] = {
 	{ .name = "money", .ncolumns = 2, .columns = money, .own = 0x1c, .lock = "state = 'Posted'", .lock_say = "公示 / posted" },
 	{ .name = "posting", .ncolumns = 1, .columns = posting, .own = 0x0c, .propose = 0x10 },
-	{ .name = "person", .ncolumns = 2, .columns = person, .own = 0x1c },
+	{ .name = "person", .ncolumns = 2, .columns = person, .own = 0x1c, .on_conflict = "max number" },
 };
 static const struct policy_rule rules[] = {
 	{ .name = "floor", .check = "amount IS NULL OR amount >= param('floor', on_day)", .say = "低于下限 / below the floor", .at = 1 << COUNTY },
@@ -214,6 +214,42 @@ static void proposals(void **state)
 	arena_release(&a);
 }
 
+#define NUMBER(node, text) assert_int_equal(ask(node, "SELECT number = '" text "' FROM relief WHERE id = 'a'"), 1)
+
+/* The greater of two numbers written without sight of each other, by a decision of the county; an informed edit stands. */
+static void the_greater_stands(void **state)
+{
+	struct node *at[] = { &village, &town, &county };
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		write_by(&village, k == 0 ? "UPDATE relief SET number = '5' WHERE id = 'a'" : "UPDATE relief SET number = '3' WHERE id = 'a'");
+		write_by(&town, k == 0 ? "UPDATE relief SET number = '3', kind = '02' WHERE id = 'a'" : "UPDATE relief SET number = '5', kind = '02' WHERE id = 'a'");
+		everybody();
+		for (int i = 0; i < 3; i++)
+			NUMBER(at[i], "5");
+		assert_int_equal(ask(&village, k == 0 ? "SELECT kind = '01' FROM relief" : "SELECT kind = '02' FROM relief"), 1);
+		write_by(&village, "UPDATE relief SET number = '1', kind = '01' WHERE id = 'a'");
+		everybody();
+		NUMBER(&county, "1");
+	}
+	/* Against the county itself; NULL wins nothing; a record of each losing write, closed where its value stands. */
+	write_by(&village, "UPDATE relief SET number = '7' WHERE id = 'a'");
+	write_by(&county, "UPDATE relief SET number = NULL WHERE id = 'a'");
+	everybody();
+	for (int i = 0; i < 3; i++)
+		NUMBER(at[i], "7");
+	write_by(&village, "UPDATE relief SET number = NULL WHERE id = 'a'");
+	write_by(&county, "UPDATE relief SET number = '0' WHERE id = 'a'");
+	everybody();
+	for (int i = 0; i < 3; i++)
+		NUMBER(at[i], "0");
+	assert_int_equal(ask(&county, "SELECT count(*) FROM terrace_record WHERE grp = 'person' AND kind = 'superseded'") >= 3, 1);
+	assert_int_equal(ask(&county, "SELECT count(*) FROM terrace_record WHERE lost_text LIKE '%number=7%' AND state = 'open'"), 0);
+	at_rest(&village, &town, "equal");
+	at_rest(&town, &county, "equal");
+}
+
 /* What stood in the table before the policy came stays there. */
 static void adopted_rows_stay(void **state)
 {
@@ -241,7 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORIES(county_refuses), STORIES(author_is_judged), STORIES(inserts_are_whole), STORIES(warnings), STORIES(locks),
-		STORIES(proposals), STORIES(adopted_rows_stay),
+		STORIES(proposals), STORIES(the_greater_stands), STORIES(adopted_rows_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
