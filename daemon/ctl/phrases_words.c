@@ -46,6 +46,8 @@ const struct phrase phrases_words[] = {
 	{ "bad-unit", "单位有误" },
 	{ "not-allowed", "无权登记" },
 	{ "too-large", "数据过大" },
+	{ "warn", "规则提示" },
+	{ "duplicate-identity", "身份信息重复" },
 	{ "forged-ruling", "伪造的裁决" },
 	{ "old-policy", "按旧策略登记" },
 	{ "lock", "已锁定" },

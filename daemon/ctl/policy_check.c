@@ -32,7 +32,6 @@ static const struct unsupported {
 	{ "policy/codes/columns", "columns of a code list" },
 	{ "policy/delegate", "delegate" },
 	{ "policy/revoke", "revoke" },
-	{ "policy/register/identity", "identity" },
 	{ "policy/register/publish", "publish" },
 	{ "policy/register/retention", "retention" },
 	{ "policy/register/deadline", "deadline" },

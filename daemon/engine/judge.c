@@ -53,9 +53,9 @@ static int judge_change(struct merging *m, const struct row *held, struct err *e
 	m->judged = true;
 	m->judged_say = NULL;
 	becomes(m, held, &b);
-	if (b.row == NULL || !b.row->alive)
+	if (b.row == NULL || !b.row->alive || m->reg->policy == NULL)
 		return 0;
-	levels = rules_levels(m->e, b.row->row_unit);
+	levels = rules_levels(m->e, m->reg, b.row->row_unit);
 	if (!rules_checked(m->e, m->reg, levels, false))
 		return 0;
 	rc = rules_cells(m->reg, m->at->held.key, b.row->row_unit, b.groups, &m->row, &cells, err);
@@ -106,7 +106,7 @@ int judge_own(struct merging *m, struct merging_row *row, uint64_t written, uint
 {
 	const struct life_state *l = row->stood ? row_current(row->held.row) : NULL;
 	const struct value *now[LIMIT_GROUPS] = {0};
-	uint8_t levels = rules_levels(m->e, unit);
+	uint8_t levels = m->reg->policy != NULL ? rules_levels(m->e, m->reg, unit) : 0;
 	struct finding *found;
 	struct cell *all;
 	uint32_t n;
@@ -150,7 +150,7 @@ int judge_warn(struct merging *m, struct merging_row *row, bool stands, struct e
 {
 	const struct value *d = row->held.row->row.decision, *now[LIMIT_GROUPS] = {0};
 	const struct life_state *l = row_current(row->held.row);
-	uint8_t levels = rules_levels(m->e, d->row_unit);
+	uint8_t levels = m->reg->policy != NULL ? rules_levels(m->e, m->reg, d->row_unit) : 0;
 	struct finding *found = NULL;
 	struct cell *cells;
 	uint32_t n = 0;

@@ -155,12 +155,14 @@ static int once_more(struct merging *m, struct merging_row *row, const struct ve
 /* This node is that of the highest level that owns the group of such a row. */
 static bool highest_owner(struct merging *m, uint64_t row_unit, uint32_t group, bool *ret_acting)
 {
-	uint32_t number = policy_group_number(m->reg->policy, slice_of(m->reg->groups[group]->name));
+	const struct policy_register *p = m->reg->policy;
+	uint32_t number = policy_group_number(p, slice_of(m->reg->groups[group]->name));
+	bool top = m->e->parent == UNIT_NONE || unit_level(m->e->parent) < p->ceiling || p->unit_source == UNIT_ALL;
 
 	if (own_mode(m->e, m->reg, row_unit, group, RIGHT_GROUP, ret_acting) != MODE_OWN)
 		return false;
-	for (enum level l = PROVINCE; l < m->e->level && m->e->parent != UNIT_NONE; l++)
-		if (policy_mode(m->reg->policy, number, RIGHT_GROUP, l) == MODE_OWN)
+	for (enum level l = PROVINCE; l < m->e->level && !top; l++)
+		if (policy_mode(p, number, RIGHT_GROUP, l) == MODE_OWN)
 			return false;
 	return true;
 }

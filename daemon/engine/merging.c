@@ -1,4 +1,5 @@
 /* Merging: one pass over rows; what a verdict or an own write does to state, table, records, dirty sets. */
+#include "engine/duplicates.h"
 #include "engine/rules.h"
 
 #include <string.h>
@@ -575,6 +576,8 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 			rc = judge_warn(m, row, stands, err);
 		if (rc == 0)
 			rc = via_note(m, row, err);
+		if (rc == 0)
+			rc = duplicates_look(e, m->reg, row->held.key, row->held.key_cell, d->row_unit, stands, &m->row, err);
 		/* Out of scope: its values go once all is told above. */
 		if (rc == 0 && row->held.flags & STATE_ASIDE && !unit_contains(e->unit, d->row_unit))
 			rc = marker_add(e->db, m->reg, row->held.key_cell, now_ms(e), err);

@@ -41,15 +41,17 @@ bool rules_locked(const struct engine *e, const struct reg *r)
 	return of(e, r)->locks;
 }
 
-uint8_t rules_levels(struct engine *e, uint64_t row_unit)
+uint8_t rules_levels(struct engine *e, const struct reg *r, uint64_t row_unit)
 {
+	const struct policy_register *p = r->policy;
 	uint64_t child = child_towards(e, row_unit);
-	enum level last = child != UNIT_NONE ? unit_level(child) : LEVELS;
-	uint8_t mask = (uint8_t)(1u << e->level);
+	enum level last = child != UNIT_NONE && unit_level(child) <= p->floor && p->unit_source != UNIT_ALL ? unit_level(child) : LEVELS;
+	bool top = e->parent == UNIT_NONE || unit_level(e->parent) < p->ceiling || p->unit_source == UNIT_ALL;
+	uint8_t mask = 0;
 
-	for (enum level l = e->level + 1; l < last; l++)
-		mask |= (uint8_t)(1u << l);
-	for (enum level l = PROVINCE; e->parent == UNIT_NONE && l < e->level; l++)
+	if (!policy_comes_to(p, e->level) || (p->unit_source == UNIT_ALL && e->unit != r->issuer))
+		return 0;
+	for (enum level l = top ? PROVINCE : e->level; l < last; l++)
 		mask |= (uint8_t)(1u << l);
 	return mask;
 }
@@ -274,11 +276,11 @@ int rules_of_value(struct engine *e, const struct held *h, const struct value *v
 
 	*ret = NULL;
 	*ret_n = 0;
-	if (d == NULL || l == NULL || (v->group == GROUP_ROW && !v->alive))
+	if (d == NULL || l == NULL || h->reg->policy == NULL || (v->group == GROUP_ROW && !v->alive))
 		return 0;
 	for (uint32_t g = 1; g < h->row->ngroups; g++)
 		now[g] = g == v->group ? v : l->groups[g].decision;
 	unit = v->group == GROUP_ROW ? v->row_unit : d->row_unit;
 	rc = rules_cells(h->reg, h->key, unit, now, a, &cells, err);
-	return rc == 0 ? rules_row(e, h->reg, cells, rules_levels(e, unit), a, ret, ret_n, err) : rc;
+	return rc == 0 ? rules_row(e, h->reg, cells, rules_levels(e, h->reg, unit), a, ret, ret_n, err) : rc;
 }

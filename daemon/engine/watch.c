@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "engine/audit.h"
+#include "engine/duplicates.h"
 #include "engine/merge.h"
 #include "engine/adopt.h"
 #include "engine/seal.h"
@@ -163,8 +164,11 @@ int watch_register(struct engine *e, struct reg *r, struct err *err)
 	_cleanup_(sentences_release) struct sentences s = {0};
 	struct capture_modes modes;
 
+	int rc;
+
 	modes_of(place_of(r, e->unit, e->parent), r, &modes, &s);
-	return capture_install(e->db, r, &modes, err);
+	rc = capture_install(e->db, r, &modes, err);
+	return rc == 0 ? duplicates_index(e, r, err) : rc;
 }
 
 int watch_install(struct engine *e, bool check, struct err *err)
@@ -194,6 +198,8 @@ int watch_install(struct engine *e, bool check, struct err *err)
 				rc = watch_walk(e, r, "audit", err);
 			}
 		}
+		if (rc == 0)
+			rc = duplicates_index(e, r, err);
 	}
 	return rc;
 }

@@ -63,6 +63,7 @@ static int drop_kind(struct db *db, const char *kind, uint32_t *ret_n, struct er
 int release_file(const char *path, struct release_facts *ret, struct err *err)
 {
 	_cleanup_(close_db) struct db *db = NULL;
+	uint32_t indexes;
 	int rc = open_ours(path, DB_WRITE, &db, err);
 
 	if (rc == 0)
@@ -73,5 +74,7 @@ int release_file(const char *path, struct release_facts *ret, struct err *err)
 		rc = drop_kind(db, "view", &ret->views, err);
 	if (rc == 0)
 		rc = drop_kind(db, "table", &ret->tables, err);
+	if (rc == 0)                             /* what is left hangs on tables of the application */
+		rc = drop_kind(db, "index", &indexes, err);
 	return rc == 0 ? db_commit(db, err) : rc;
 }

@@ -18,9 +18,9 @@ void rules_close(struct engine *e);
 /* Whether levels of this mask (bit 1 << level) check any rule of that severity. */
 bool rules_checked(const struct engine *e, const struct reg *r, uint8_t levels, bool warn);
 bool rules_locked(const struct engine *e, const struct reg *r);          /* some group has a lock */
-/* The levels whose checks are this node's for a row of that unit: its own, unmanned ones below it on the row's path,
- * at the top also those above. */
-uint8_t rules_levels(struct engine *e, uint64_t row_unit);
+/* The levels whose checks are this node's for a row of that unit, as with modes: its own, unmanned ones below it on the
+ * row's path, at the level of record also those above. */
+uint8_t rules_levels(struct engine *e, const struct reg *r, uint64_t row_unit);
 /* All columns of the row (by place in r->columns) by its decisions, by group number; a group without one has its
  * defaults. */
 int rules_cells(const struct reg *r, struct key key, uint64_t unit, const struct value *const *decisions,

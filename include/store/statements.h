@@ -244,6 +244,13 @@
 	X(ISSUE_ADD, "INSERT INTO terrace_issue(kind, register, key, unit, text, since) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(ISSUE_ANY, "SELECT 1 FROM terrace_issue WHERE kind = ?1 AND register = ?2 AND state = 'open' LIMIT 1") \
 	X(ISSUE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = ?1 AND register IS ?2 AND key IS ?3 AND state = 'open'") \
+	X(SAME_INDEX, "SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?1") \
+	X(DUPLICATE_PUT, "INSERT INTO terrace_duplicate(register, key, hash) VALUES(?1, ?2, ?3) ON CONFLICT(register, key) DO UPDATE SET hash = ?3") \
+	X(DUPLICATE_GET, "SELECT hash FROM terrace_duplicate WHERE register = ?1 AND key = ?2") \
+	X(DUPLICATE_DROP, "DELETE FROM terrace_duplicate WHERE register = ?1 AND key = ?2") \
+	X(DUPLICATE_EACH, "SELECT key FROM terrace_duplicate WHERE register = ?1 AND hash = ?2 LIMIT ?3") \
+	X(DUPLICATE_CLEAR, "DELETE FROM terrace_duplicate WHERE register = ?1") \
+	X(DUPLICATE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = 'duplicate-identity' AND register = ?1 AND state = 'open'") \
 	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \
 	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE open <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \

@@ -127,6 +127,10 @@ CREATE TABLE terrace_record(id INTEGER PRIMARY KEY, register TEXT NOT NULL, key 
 CREATE INDEX terrace_record_open ON terrace_record(register, key, grp) WHERE state = 'open';
 CREATE TABLE terrace_issue(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, register TEXT, key, unit INTEGER, text TEXT NOT NULL,
   since INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open', note TEXT, actor TEXT, UNIQUE(kind, register, key));
+-- rows whose identity was found in another unit too; hash: of the identity
+CREATE TABLE terrace_duplicate(register INTEGER NOT NULL, key NOT NULL, hash BLOB NOT NULL,
+  PRIMARY KEY(register, key)) WITHOUT ROWID;
+CREATE INDEX terrace_duplicate_hash ON terrace_duplicate(register, hash);
 CREATE TABLE terrace_event(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, level INTEGER NOT NULL,
   peer INTEGER, segment TEXT, text TEXT NOT NULL);
 CREATE TABLE terrace_descendant(unit INTEGER NOT NULL PRIMARY KEY, via INTEGER NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL);

@@ -121,6 +121,8 @@ static int history(uint64_t seed, const struct options *o)
 	t->keep = o->keep;
 	t->keys = sim_chance(&r, 0.6) || o->via;
 	t->via = t->keys && (sim_chance(&r, 0.6) || o->via);
+	t->rules = sim_chance(&r, 0.5);
+	t->edits = t->rules && !t->via && sim_chance(&r, 0.6);
 	world_bands(t, &r);
 	t->random = r;
 	t->loss = sim_chance(&r, 0.5) ? 0.2 : 0;
@@ -132,9 +134,13 @@ static int history(uint64_t seed, const struct options *o)
 			sim_enrol(t, i);
 	world_policy(t, &r, version, propose, &policy);
 	sim_publish(t, 0, &policy.p);
-	if (sim_chance(&r, 0.7))
+	if (t->edits || sim_chance(&r, 0.7))
 		sim_drain(t);
 	t->random = r;
+	if (t->edits) {
+		world_begin(t);
+		sim_drain(t);
+	}
 	for (int i = 0; i < length && t->failure[0] == '\0'; i++) {
 		int node = (int)sim_below(&t->random, (uint32_t)n), what = (int)sim_below(&t->random, 100);
 

@@ -84,7 +84,7 @@ static void check_marker(struct sim_tree *t, struct sim_node *n, const struct re
 
 	snprintf(where, sizeof where, "register = %u AND key = ?1", r->number);
 	snprintf(aside, sizeof aside, "%s AND value IS NOT NULL", where);
-	if (!log_pending(n->e->db) && there(n, r->name, "k = ?1 AND k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open')", row) != 0)
+	if (!log_pending(n->e->db) && there(n, r->name, "k = ?1 AND k NOT IN (SELECT key FROM terrace_issue WHERE kind NOT IN ('warn', 'rule', 'duplicate-identity') AND state = 'open')", row) != 0)
 		what = "the table's row";
 	else if (there(n, "terrace_aside", aside, row) != 0 && (rest || there(n, "terrace_tombstone", where, row) == 0))
 		what = "values";

@@ -582,9 +582,9 @@ static void read_rows(const struct sim_node *n, uint64_t scope, bool held, struc
 	read_table(db, "SELECT k, '', v FROM a ORDER BY k", UNIT_NONE, ret);
 	if (!held)
 		return;
-	read_table(db, "SELECT k, unit, x, y, s FROM r WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'r') ORDER BY k", scope, ret);
+	read_table(db, "SELECT k, unit, x, y, s FROM r WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn', 'rule', 'duplicate-identity') AND register = 'r') ORDER BY k", scope, ret);
 	if (c == NULL || c->via == NULL) {
-		read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn') AND register = 'c') ORDER BY k", scope, ret);
+		read_table(db, "SELECT k, unit, parent, u FROM c WHERE k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('vouched', 'key-clash', 'warn', 'rule', 'duplicate-identity') AND register = 'c') ORDER BY k", scope, ret);
 		return;
 	}
 	snprintf(rows, sizeof rows, "SELECT c.k, printf('%%012d', s.unit), parent, u FROM c JOIN terrace_s%u AS s ON s.key = c.k ORDER BY c.k",

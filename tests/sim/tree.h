@@ -67,6 +67,8 @@ struct sim_tree {
 	int lost;                        /* rows that sim_lose took */
 	int typed, found;                /* what an application typed and looked for again */
 	bool via;                        /* rows of that register take their unit from the row they refer to */
+	bool rules;                      /* policies have rules, locks, on_conflict */
+	bool edits;                      /* rows are there from the start, and most writes change them */
 	bool keys;                       /* rows of a second register refer to the first; unique values collide */
 	struct sim_band bands[SIM_REGISTERS];
 	struct sim_journal *journal;

@@ -50,6 +50,28 @@ static void register_fill(struct sim_policy *p, int at, const struct sim_band *b
 	};
 }
 
+/* A lock, a conflict that a value wins, rules of one row of r, at random levels. */
+static void rules_make(struct sim_random *r, struct sim_policy *ret)
+{
+	static const char *const wins[] = {"max x", "min x", "max y"};
+
+	if (sim_chance(r, 0.6))
+		ret->groups[0].on_conflict = wins[sim_below(r, 3)];
+	if (sim_chance(r, 0.3))
+		ret->groups[1].on_conflict = "min s";
+	if (sim_chance(r, 0.4))
+		ret->groups[sim_below(r, 2)].lock = "s = 3";
+	ret->most = (struct policy_parameter_value){"2026-01-01", "80"};
+	ret->parameter = (struct policy_parameter){.name = "most", .nvalues = 1, .values = &ret->most};
+	ret->rules[0] = (struct policy_rule){.name = "most", .check = "x <= param('most', '2026-05-01')", .say = "too much", .at = levels(r, 0.3)};
+	ret->rules[1] = (struct policy_rule){.name = "pair", .check = "NOT (y = 't7' AND s = 2)", .say = "not together", .at = levels(r, 0.3)};
+	ret->rules[2] = (struct policy_rule){.name = "even", .check = "x % 2 = 0", .say = "odd", .warn = true, .at = levels(r, 0.4)};
+	ret->regs[0].nrules = 3;
+	ret->regs[0].rules = ret->rules;
+	ret->p.nparameters = 1;
+	ret->p.parameters = &ret->parameter;
+}
+
 void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret)
 {
 	memset(ret, 0, sizeof *ret);
@@ -84,6 +106,8 @@ void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bo
 	ret->p = (struct policy){.name = "sim", .version = version, .nstatements = ARRAY_SIZE(ddl), .nregisters = SIM_REGISTERS,
 	                         .registers = ret->regs};
 	ret->p.statements = (const char **)(uintptr_t)ddl;
+	if (t->rules)
+		rules_make(r, ret);
 }
 
 int world_units(struct sim_random *r, uint64_t *ret)
@@ -159,6 +183,13 @@ static void write_followers(struct sim_node *n, int k, int p, unsigned long long
 		sim_sql(n, "UPDATE c SET parent = 'k%d' WHERE k = 'c%d'", p, k);
 }
 
+void world_begin(struct sim_tree *t)
+{
+	for (int k = 0; k < 6; k++)
+		sim_sql(&t->nodes[0], "INSERT INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'n')", k,
+		        (unsigned long long)some_unit(t, t->nodes[0].unit), k);
+}
+
 void world_write(struct sim_tree *t, int node)
 {
 	struct sim_node *n = &t->nodes[node];
@@ -170,7 +201,9 @@ void world_write(struct sim_tree *t, int node)
 		write_followers(n, k, p, unit);
 		return;
 	}
-	if (sim_chance(r, 0.15)) {
+	if (t->edits && sim_chance(r, 0.8)) {
+		what = 3 + (int)sim_below(r, 5);
+	} else if (sim_chance(r, 0.15)) {
 		write_beside(n, sim_chance(r, 0.5) ? "o" : "a", k);
 		return;
 	}

@@ -11,6 +11,9 @@ struct sim_policy {
 	struct policy p;
 	struct policy_register regs[SIM_REGISTERS];
 	struct policy_group groups[2], of_c[1], of_o[1], of_a[1];
+	struct policy_rule rules[3];
+	struct policy_parameter parameter;
+	struct policy_parameter_value most;
 	const char *key[1], *ga[2], *gb[1], *gc[2], *gv[1];
 };
 
@@ -19,6 +22,8 @@ int world_units(struct sim_random *r, uint64_t *ret);
 /* The levels that each register comes to, for good. */
 void world_bands(struct sim_tree *t, struct sim_random *r);
 void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret);
+/* Rows of r, by the root. */
+void world_begin(struct sim_tree *t);
 void world_write(struct sim_tree *t, int node);
 /* Nothing typed is lost: what the statement took stands, waits as a proposal or in quarantine, or has a record, as soon as
  * it is sealed. */

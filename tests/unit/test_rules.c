@@ -38,7 +38,8 @@ static const struct policy_rule rules[] = {
 	{ .name = "whole", .check = "amount IS NULL OR on_day IS NOT NULL", .say = "缺日期 / no day", .at = 1 << TOWNSHIP },
 	{ .name = "kind", .check = "kind IS NULL OR kind IN (SELECT code FROM kinds)", .say = "类别 / kind", .warn = true, .at = 1 << TOWNSHIP },
 };
-static const struct policy_register registers[] = {{
+static const char *identity[] = { "number" };
+static struct policy_register registers[] = {{
 	.name = "relief", .nkey = 1, .key = key, .unit_source = UNIT_COLUMN, .unit_column = "unit_code", .ceiling = COUNTY, .floor = VILLAGE,
 	.create = 0x1c, .remove = 0x1c, .ngroups = 3, .groups = groups, .nrules = 4, .rules = rules,
 }, {
@@ -66,6 +67,7 @@ static int begin(void **state)
 {
 	int r = nodes_begin(state);
 
+	registers[0].nidentity = 0;
 	publish(2, 2);
 	everybody();
 	sql(&village, "INSERT INTO relief(id, unit_code, amount, on_day, kind) VALUES('a', '620702100001', 400, '2026-05-01', '01')");
@@ -250,6 +252,51 @@ static void the_greater_stands(void **state)
 	at_rest(&town, &county, "equal");
 }
 
+#define FOUND(node) ask(node, "SELECT count(*) FROM terrace_issue WHERE kind = 'duplicate-identity' AND state = 'open'")
+
+/* One person in two villages of a township: an issue on both rows, there and nowhere else, and it ends by itself. */
+static void one_identity_twice(void **state)
+{
+	(void)state;
+	write_by(&village, "UPDATE relief SET number = 'S1' WHERE id = 'a'");
+	write_by(&town, "INSERT INTO relief(id, unit_code, number) VALUES('b', '620702100002', 'S1')");
+	write_by(&town, "INSERT INTO relief(id, unit_code, number) VALUES('c', '620702100001', 'S1')");      /* in the same unit */
+	everybody();
+	assert_int_equal(FOUND(&town), 0);
+	registers[0].identity = identity;
+	registers[0].nidentity = 1;
+	publish(3, 3);                               /* rows that were there are looked at */
+	everybody();
+	assert_int_equal(FOUND(&town), 3);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_issue WHERE text LIKE '%620702100002%relief%' AND key IN ('a', 'c')"), 2);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_issue WHERE text LIKE '%S1%' OR text LIKE '%''a''%'"), 0);
+	assert_int_equal(FOUND(&county), 0);
+	assert_int_equal(FOUND(&village), 0);
+	write_by(&village, "UPDATE relief SET number = NULL WHERE id = 'c'");
+	everybody();
+	assert_int_equal(FOUND(&town), 2);
+	write_by(&town, "DELETE FROM relief WHERE id = 'b'");
+	assert_int_equal(FOUND(&town), 0);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_duplicate"), 0);
+	/* Two townships: the county. */
+	write_by(&county, "INSERT INTO relief(id, unit_code, number) VALUES('d', '620702200001', 'S1')");
+	everybody();
+	assert_int_equal(FOUND(&county), 2);
+	assert_int_equal(FOUND(&town), 0);
+	write_by(&county, "UPDATE relief SET unit_code = '620702100001' WHERE id = 'd'");
+	everybody();
+	assert_int_equal(FOUND(&county), 0);
+	write_by(&county, "UPDATE relief SET unit_code = '620702100002' WHERE id = 'd'");
+	everybody();
+	assert_int_equal(FOUND(&county), 0);
+	assert_int_equal(FOUND(&town), 2);
+	registers[0].nidentity = 0;
+	publish(4, 3);
+	everybody();
+	assert_int_equal(FOUND(&town), 0);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM sqlite_master WHERE name GLOB 'terrace_i[0-9]*'"), 0);
+}
+
 /* What stood in the table before the policy came stays there. */
 static void adopted_rows_stay(void **state)
 {
@@ -277,7 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORIES(county_refuses), STORIES(author_is_judged), STORIES(inserts_are_whole), STORIES(warnings), STORIES(locks),
-		STORIES(proposals), STORIES(the_greater_stands), STORIES(adopted_rows_stay),
+		STORIES(proposals), STORIES(the_greater_stands), STORIES(one_identity_twice), STORIES(adopted_rows_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
