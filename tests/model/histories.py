@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 from rule import (
-    COLUMNS, DECISION, LEVELS, NONE, NO_ROW, OWN, PROPOSE, READ, RIGHTS, Value, contents, current, full, inside, level_of, mark_seen, merge_row,
+    COLUMNS, DECISION, LEVELS, NONE, NO_ROW, OWN, PROPOSE, READ, RIGHTS, Value, contents, current, decide, full, inside, level_of, mark_seen, merge_row,
     open_proposals, put, raised, seen, standing)
 from tree import Tree, copied
 
@@ -242,6 +242,19 @@ def settled_refused_story():
     x = current(t.nodes["r"].disk.rows["k"])["a"].decision.cols["x"]
     return t.failures + ([] if x == 5 else ["settled, refused: ends as %d" % x])
 
+def settled_reader_story():
+    """A county that only reads answers no conflict, though it stands above all who own the group."""
+    t = Tree("r", ["r1", "r11"], {g: [READ, OWN, OWN, READ, READ] if g == "a" else [OWN] * LEVELS for g in [*COLUMNS, *RIGHTS]})
+    t.on_conflict = {"a": ("max", "x")}
+    t.nodes["r11"].insert("k", "r11", {"a": {"x": 4}})
+    t.drain()
+    n = t.nodes["r"]
+    row = n.disk.rows["k"]
+    v = Value("a", "r1", DECISION, raised((NONE,) * LEVELS, 1, (5, 7)), row.row.decision.life, {"x": 1, "y": 0})
+    verdict = decide(row, v, n.context("r1", False))
+    good = verdict.name == "take-over" and n.conflict_won(row, v, verdict, "r1", False) is None
+    return [] if good else ["settled by a reader: %s" % (verdict,)]
+
 def settled_stories():
     all_own, two, delegated = [OWN] * LEVELS, [OWN, OWN] + [READ] * 3, [READ, OWN, OWN] + [READ] * 2
     for order in range(4):
@@ -249,6 +262,7 @@ def settled_stories():
             for own, owner in ((all_own, "r"), (two, "r"), (delegated, "r1")):
                 yield from settled_story(order, how, own, owner)
     yield from settled_refused_story()
+    yield from settled_reader_story()
 
 def check(n, seed):
     bad, count, rulings, start = [], Counter(), 0, time.time()

@@ -187,7 +187,7 @@ class Node:
     def failing(self, row, v):
         """Locks held here and, where this node checks, the policy's rules: no negative x, no row of a unit 3."""
         h = row.row.decision
-        if v.group in LOCKED and h and self.mode(h.cols["unit"], "d")[0] == OWN:
+        if v.group in LOCKED and h and self.mode(h.cols["unit"], v.group)[0] == OWN:
             d = current(row).get("d", EMPTY).decision
             if d and d.cols["s"] == 1:
                 return "lock"
