@@ -41,6 +41,7 @@ def pairs():
                             below = inside(node, v.unit) and node != v.unit
                             case = {"node": node, "came": "below" if below else "above", "epochs": {}, "whole_row": False, "healing": False, "was": False,
                                     "policies": [policy(group, (first, second), modes)], "reported": [], "failing": "", "next": [40, 9],
+                                    "how": ["max", "x"] if group == "a" else None,
                                     "state": row_json(put(put(NO_ROW, born), held)), "incoming": value_json(v)}
                             yield dict(case, asked=outcome(case))
 
