@@ -1,5 +1,6 @@
 /* Merge: a payload that came, change by change, into what is held.  Verdicts are the rule's; this file carries
  * them out (authority.md, What follows each verdict). */
+#include "engine/answers.h"
 #include "engine/audit.h"
 #include "engine/evidence.h"
 #include "engine/rules.h"
@@ -94,119 +95,6 @@ static void begin(struct merging *m, struct engine *e, const struct arrival *fro
 }
 
 /* ---- one value */
-
-static int answer(struct merging *m, struct merging_row *row, const struct value *v, const struct verdict *verdict,
-                  struct err *err)
-{
-	static const struct marks nothing;
-	const struct group_state *g = row_group(row->held.row, v->group, v->life);
-	const struct value *h = g != NULL ? g->decision : NULL;
-	struct marks joined = marks_join(h != NULL ? &h->v->marks : &nothing, &v->v->marks);
-	const struct cell *defaults;
-	struct value *ruling;
-	struct mark own;
-	uint32_t n = 0;
-	int rc = mint_mark(m->e, &joined, &own, err);
-
-	if (rc != 0)
-		return rc;
-	defaults = v->group == GROUP_ROW ? NULL : ask_defaults(m, v->group, &n);
-	ruling = rule_ruling(row->held.row, v, verdict->name == VERDICT_REVIVE, m->e->unit, own, m->e->catalog->list, defaults,
-	                     n, &m->row);
-	if (ruling == NULL)
-		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
-	return merging_own(m, row, ruling, NULL, err);
-}
-
-/* Displaced by a ruling against another write: this node's own value once more, on top. */
-static int once_more(struct merging *m, struct merging_row *row, const struct verdict *verdict, struct err *err)
-{
-	const struct value *lost = verdict->losers[0], *ruling = verdict->value;
-	bool acting = false;
-	enum right right = lost->group != GROUP_ROW ? RIGHT_GROUP : lost->alive ? RIGHT_CREATE : RIGHT_DELETE;
-	const struct value *d = row->held.row->row.decision;
-	enum mode mode = own_mode(m->e, m->reg, d->row_unit, lost->group, right, &acting);
-	struct value *again;
-	struct mark own;
-	int rc;
-
-	if (mode == MODE_READ)
-		return 0;
-	rc = mint_mark(m->e, &ruling->v->marks, &own, err);
-	if (rc != 0)
-		return rc;
-	again = merging_value(m, row, ruling, lost->group, lost->life, mode == MODE_OWN ? DECISION : PROPOSAL, acting, own, err);
-	if (again == NULL)
-		return ERR_NOMEM;
-	again->alive = lost->alive;
-	again->row_unit = lost->row_unit;
-	again->cells = lost->cells;
-	again->ncells = lost->ncells;
-	again->present = lost->present;
-	if (lost->group == GROUP_ROW && !lost->alive) {
-		((struct version *)(uintptr_t)again->v)->saw = lost->v->saw;
-		((struct version *)(uintptr_t)again->v)->nsaw = lost->v->nsaw;
-	}
-	return merging_own(m, row, again, NULL, err);
-}
-
-/* ---- on_conflict */
-
-/* This node is that of the highest level that owns the group of such a row. */
-static bool highest_owner(struct merging *m, uint64_t row_unit, uint32_t group, bool *ret_acting)
-{
-	const struct policy_register *p = m->reg->policy;
-	uint32_t number = policy_group_number(p, slice_of(m->reg->groups[group]->name));
-	bool top = m->e->parent == UNIT_NONE || unit_level(m->e->parent) < p->ceiling || p->unit_source == UNIT_ALL;
-
-	if (own_mode(m->e, m->reg, row_unit, group, RIGHT_GROUP, ret_acting) != MODE_OWN)
-		return false;
-	for (enum level l = PROVINCE; l < m->e->level && !top; l++)
-		if (policy_mode(p, number, RIGHT_GROUP, l) == MODE_OWN)
-			return false;
-	return true;
-}
-
-struct settlement {
-	const struct value *kept, *lost;         /* lost NULL: nothing to settle */
-	bool acting;
-};
-
-/* Before v is put: whether a conflict is to be answered with the value that lost (policy, on_conflict). */
-static struct settlement conflict_won(struct merging *m, struct merging_row *row, const struct value *v,
-                                      const struct verdict *verdict)
-{
-	const struct group *g = v->group == GROUP_ROW ? NULL : m->reg->groups[v->group];
-	const char *how = g != NULL && g->policy != NULL && m->reg->policy != NULL ? g->policy->on_conflict : NULL;
-	const struct value *d = row->held.row->row.decision;
-	const struct column *column;
-	struct settlement s = {0};
-
-	if (how == NULL || (verdict->name != VERDICT_KEEP && verdict->name != VERDICT_TAKE_OVER) || d == NULL ||
-	    !unit_contains(m->e->unit, d->row_unit) || !highest_owner(m, d->row_unit, v->group, &s.acting))
-		return s;
-	column = group_column(g, slice_of(how + 4));     /* "max COLUMN", "min COLUMN" */
-	if (column != NULL)
-		s.lost = rule_better(row->held.row, v, verdict, &m->context, how[1] == 'a', column->in_group, &m->row, &s.kept);
-	return s;
-}
-
-static int settle(struct merging *m, struct merging_row *row, const struct settlement *s, struct err *err)
-{
-	struct marks joined = marks_join(&s->kept->v->marks, &s->lost->v->marks);
-	struct value *v;
-	struct mark own;
-	int rc = mint_mark(m->e, &joined, &own, err);
-
-	if (rc != 0)
-		return rc;
-	v = rule_settling(s->kept, s->lost, m->e->unit, own, m->e->catalog->list, s->acting, &m->row);
-	if (v == NULL)
-		return err_set(err, ERR_NOMEM, "register %s: memory is short", m->reg->name);
-	event(m->e, LOG_LEVEL_NOTICE, "conflict", m->from->peer, m->from->name, "register %s, group %s: the %s value is decided",
-	      m->reg->name, m->reg->groups[v->group]->name, m->reg->groups[v->group]->policy->on_conflict);
-	return merging_own(m, row, v, NULL, err);
-}
 
 static void count(struct counts *c, enum verdict_name name)
 {
@@ -312,22 +200,22 @@ static int merge_value(struct merging *m, struct merging_row *row, const struct 
 		rc = vouched_delta(m, row, verdict.value, err);
 	if (rc == 0 && verdict.why == WHY_KEY_CLASH && verdict.name == VERDICT_REFUSE)
 		rc = vouched_clash(m, row, verdict.value, err);
-	settlement = conflict_won(m, row, v, &verdict);
+	settlement = answer_conflict(m, row, v, &verdict);
 	if (rc == 0)
 		rc = merging_accept(m, row, verdict.value, &verdict, err);
 	if (rc == 0 && settlement.lost != NULL)
-		rc = settle(m, row, &settlement, err);
+		rc = answer_settle(m, row, &settlement, err);
 	if (rc != 0)
 		return rc;
 	if (verdict.name == VERDICT_REFUSE || verdict.name == VERDICT_REVIVE)
-		return answer(m, row, verdict.value, &verdict, err);
+		return answer_refused(m, row, verdict.value, &verdict, err);
 	if (verdict.name == VERDICT_KEEP && (!child || v->group == GROUP_ROW))
 		row->up = 1;
 	if (child && state && (verdict.name == VERDICT_TAKE || verdict.name == VERDICT_TAKE_OVER ||
 	                       verdict.name == VERDICT_DIVERT || verdict.name == VERDICT_ASIDE || verdict.name == VERDICT_KEEP))
 		row->up = 1;                     /* state goes on as state */
 	if (!child && m->from->peer != UNIT_NONE && rule_once_more(&verdict, e->unit))
-		return once_more(m, row, &verdict, err);
+		return answer_once_more(m, row, &verdict, err);
 	return 0;
 }
 

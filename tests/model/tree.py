@@ -218,7 +218,7 @@ class Node:
                 self.mark_up(key)
             elif v.life not in row.lives or completed(group_of(row, v), v) is None:
                 return
-        better_one = self.conflict_won(row, v, verdict, child, from_state)
+        better_one = self.conflict_won(key, row, v, verdict, child, from_state)
         changed = self.accept(key, v, child, verdict)
         if verdict.name in ("refuse", "revive"):
             row = row or NO_ROW
@@ -242,7 +242,7 @@ class Node:
             t.count["once more"] += again              # displaced by a ruling against another write
             t.count["once more of group row"] += again and h.group == "row"
 
-    def conflict_won(self, row, v, verdict, child, from_state):
+    def conflict_won(self, key, row, v, verdict, child, from_state):
         """on_conflict: what the node of the highest level that owns the group answers a conflict with, as (kept, lost)."""
         how = self.tree.on_conflict.get(v.group)
         h = row and row.row.decision
@@ -251,7 +251,7 @@ class Node:
         above = self.tree.policies[self.disk.policy][v.group][:self.level]
         if self.mode(h.cols["unit"], v.group)[0] != OWN or self.unit != self.tree.root and OWN in above:
             return None
-        return better(row, v, verdict, self.context(child, from_state or not child), how)
+        return better(row, v, verdict, self.context(key, child, from_state or not child), how)
 
     def accept(self, key, v, child, verdict):
         d = self.disk
