@@ -24,9 +24,14 @@ int64_t steady_ms(struct engine *e)
 
 int64_t engine_tree_time(struct engine *e)
 {
-	if (e->parent == UNIT_NONE)
-		return now_ms(e) / 1000;
-	return e->tree_s == 0 ? 0 : e->tree_s + (steady_ms(e) - e->tree_steady_ms) / 1000;
+	int64_t told = e->tree_s == 0 ? 0 : e->tree_s + (steady_ms(e) - e->tree_steady_ms) / 1000;
+	int64_t wall = now_ms(e) / 1000;
+
+	if (e->parent != UNIT_NONE || wall <= told)
+		return told;
+	e->tree_s = wall;                /* the top's own clock leads, but a clock that is put back takes nobody back */
+	e->tree_steady_ms = steady_ms(e);
+	return wall;
 }
 
 /* A neighbour that gives cause for line after line has so many a minute; the first of the next minute counts the rest. */

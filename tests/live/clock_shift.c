@@ -1,14 +1,23 @@
-/* Preloaded into a daemon: the wall clock is CLOCK_SHIFT seconds ahead; the steady clock is left alone. */
+/* Preloaded into a program: the wall clock is CLOCK_SHIFT seconds ahead, and jumps every second to another place at most
+ * CLOCK_JUMP seconds from there; the steady clock is left alone. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
 
-static time_t shift(void)
+static time_t number(const char *name)
 {
-	const char *text = getenv("CLOCK_SHIFT");
+	const char *text = getenv(name);
 
 	return text ? (time_t)strtoll(text, NULL, 10) : 0;
+}
+
+static time_t shift(time_t steady)
+{
+	time_t jump = number("CLOCK_JUMP");
+	time_t part = (time_t)((unsigned long long)steady * 2654435761u % 2001u) - 1000;    /* -1000 .. 1000 */
+
+	return number("CLOCK_SHIFT") + jump / 1000 * part;
 }
 
 int clock_gettime(clockid_t id, struct timespec *ret)
@@ -17,9 +26,10 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 
 	if (!real)
 		real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+	struct timespec steady = { 0 };
 	int r = real(id, ret);
-	if (r == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-		ret->tv_sec += shift();
+	if (r == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE) && real(CLOCK_MONOTONIC, &steady) == 0)
+		ret->tv_sec += shift(steady.tv_sec);
 	return r;
 }
 
