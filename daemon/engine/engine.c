@@ -97,6 +97,7 @@ static int counters_get(struct engine *e, struct err *err)
 {
 	_cleanup_(buf_release) struct buf b = {0};
 	struct reader r;
+	int64_t told;
 	bool found;
 	int rc = meta_get(e->db, "counters", &b, &found, err);
 
@@ -109,9 +110,10 @@ static int counters_get(struct engine *e, struct err *err)
 	e->sealed = read_varint(&r);
 	e->epoch = read_u32(&r);
 	e->former = read_u32(&r);
-	e->ready = e->ready || read_u8(&r);
-	if (e->tree_s == 0) {
-		e->tree_s = (int64_t)read_varint(&r);
+	e->ready |= read_u8(&r) != 0;
+	told = (int64_t)read_varint(&r);
+	if (!r.bad && told > engine_tree_time(e)) {
+		e->tree_s = told;
 		e->tree_steady_ms = steady_ms(e);
 	}
 	return r.bad ? err_set(err, ERR_DAMAGED, "%s: the node's counters are damaged; restore a backup", e->db->path) : 0;

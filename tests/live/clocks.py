@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # limit: 180
-"""No clock decides: the same story of writes, conflicts and refusals in three trees, one with right clocks, one whose county
-stands in 1970, its township in 2099 and its village's clock jumps by decades, one whose county's clock jumps by months and
-stands in 1970 after a restart.
-Registers, conflicts and decisions must come out the same.
+"""No clock decides: the same story of writes, conflicts and refusals in three trees: one with right clocks; one whose county
+stands in 1970, its township in 2099, and its village's clock jumps by decades; one whose county's clock jumps by hours (an
+invitation is good for three days of tree time) and stands in 1970 after a restart.  Registers, conflicts and decisions
+must come out the same.
 
   clocks.py --tree NAME   plays the story in one tree and prints what came of it"""
 import json
@@ -18,7 +18,7 @@ YEAR = 365 * 86400
 TREES = {
     "right": ((0, 0), (0, 0), (0, 0)),
     "1970, 2099, jumping": ((-56 * YEAR, 0), (73 * YEAR, 0), (0, 40 * YEAR)),
-    "county jumping, 1970, 2099": ((0, YEAR // 3), (-56 * YEAR, 0), (73 * YEAR, 0)),
+    "county jumping, 1970, 2099": ((0, 86400), (-56 * YEAR, 0), (73 * YEAR, 0)),
 }
 COUNTY, TOWN, VILLAGE = range(3)
 CODES = ["532999101201%06d" % i for i in range(8)]
