@@ -5,6 +5,9 @@
 
 #include "base/log.h"
 
+#define RATIO_FIRST 5u                   /* raw bytes a stored one, until a segment was measured, and at most */
+#define RATIO_FROM 4096u                 /* a shorter one says nothing */
+
 static size_t change_size(const struct change *c)
 {
 	size_t n = 16;
@@ -93,12 +96,11 @@ static int emit(struct engine *e, enum level ceiling, struct slice raw, uint32_t
 int seal_delta(struct engine *e, enum level ceiling, const struct payload *p, struct err *err)
 {
 	_cleanup_(buf_release) struct buf raw = {.cap = LIMIT_SEGMENT_RAW}, out = {0};
-	size_t raw_cut = (size_t)LIMIT_DELTA_CUT * 5;
 	uint32_t at = 0;
 	int rc = 0;
 
 	while (at < p->nchanges && rc == 0) {
-		uint32_t n = portion(p, at, raw_cut);
+		uint32_t n = portion(p, at, (size_t)LIMIT_DELTA_CUT * (e->delta_ratio != 0 ? e->delta_ratio : RATIO_FIRST));
 		struct payload part = *p;
 
 		part.changes = p->changes + at;
@@ -107,6 +109,8 @@ int seal_delta(struct engine *e, enum level ceiling, const struct payload *p, st
 		rc = payload_encode(&part, &raw, err);
 		if (rc == 0)
 			rc = emit(e, ceiling, buf_slice(&raw), n, at + n == p->nchanges, &out, err);
+		if (rc == 0 && out.n >= RATIO_FROM)
+			e->delta_ratio = (uint32_t)MIN(MAX(raw.n / out.n, 1u), RATIO_FIRST);
 		at += n;
 	}
 	return rc;

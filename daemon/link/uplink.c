@@ -20,6 +20,8 @@
 #define HELLO_LEAST_MS 1000              /* between two hellos that nobody ordered */
 #define AGAIN_MOST    5u                 /* hellos and refused positions in a row */
 #define HOLD_MS       60000
+#define SAY_MS        60000              /* lines of the log about the link: at most one in this time */
+#define PART_LEAST    (64u << 10)        /* a line that breaks within a part gets a quarter of it, down to one segment */
 #define ANSWER_MOST   (LIMIT_SEGMENT_STORED + (1u << 20))
 
 enum stage { RESTING, MEETING, JOINED };
@@ -37,8 +39,13 @@ struct uplink {
 	uint32_t url;                    /* of o.urls, the one in use */
 	uint32_t again;                  /* hellos ordered in a row */
 	int64_t next_ms, hello_ms, feed_ms, held_until, small_since;
+	int64_t poked_until;             /* a poke cut a pause short: a failure before this time goes on with that pause */
+	int64_t said_ms;                 /* of the last line of the log about the link; 0 = none yet */
+	uint32_t unsaid;                 /* failures since then */
 	uint64_t small_up, small_down;   /* bytes since small_since, outside the window */
-	bool feed_empty, frozen, joined_before;   /* the last: nothing has failed since a contact was logged */
+	size_t part_up, part_down;       /* how much at a time this line carries whole */
+	bool feed_empty, frozen;
+	bool told_joined;                /* what the log says last */
 	struct buf body, receipt;
 	_Atomic bool stop, poked, push_ready, hello_due, round_ready, renew_due, upload_only;
 	const struct identity *identity; /* the engine's after the last step; the one in use is o.identity */
@@ -82,21 +89,21 @@ void uplink_state(struct uplink *u, struct uplink_state *ret)
 }
 
 /* Outside the hours for bulk a contact takes small parts only; 0 = nothing more this hour. */
-static size_t part_size(struct uplink *u, uint64_t *used)
+static size_t part_size(struct uplink *u, size_t line, uint64_t *used)
 {
 	time_t now = (time_t)(u->o.source.wall_ms(u->o.source.arg) / 1000);
 	struct tm local;
 
 	if (u->o.window_from == u->o.window_until || !localtime_r(&now, &local))
-		return UPLINK_PART;
+		return line;
 	int minute = local.tm_hour * 60 + local.tm_min, from = u->o.window_from, until = u->o.window_until;
 	if (from < until ? minute >= from && minute < until : minute >= from || minute < until)
-		return UPLINK_PART;
+		return line;
 	if (now_ms(u) - u->small_since >= HOUR_MS) {
 		u->small_since = now_ms(u);
 		u->small_up = u->small_down = 0;
 	}
-	return *used >= UPLINK_SMALL ? 0 : (size_t)(UPLINK_SMALL - *used);
+	return *used >= UPLINK_SMALL ? 0 : MIN(line, (size_t)(UPLINK_SMALL - *used));
 }
 
 /* ---- the ends of a contact */
@@ -110,27 +117,56 @@ static void rest(struct uplink *u, int64_t pause, const char *text)
 	set_state(u, false, MAX(pause, 1), text);
 }
 
+/* A link that comes and goes, or stays away, fills no log: what is not said now is told with the next line. */
+static void say_state(struct uplink *u, bool joined, const char *text)
+{
+	int64_t now = now_ms(u);
+	char line[900];
+
+	if (joined == u->told_joined && joined)
+		return;
+	if (u->said_ms && now - u->said_ms < SAY_MS) {
+		u->unsaid += !joined;
+		return;
+	}
+	snprintf(line, sizeof(line), u->unsaid ? "%s (%u failures since the last line)" : "%s", text, u->unsaid);
+	say(u, joined ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, line);
+	u->said_ms = now;
+	u->unsaid = 0;
+	u->told_joined = joined;
+}
+
+static void say_joined(struct uplink *u)
+{
+	char line[300];
+
+	snprintf(line, sizeof(line), "in contact with the parent at %s", u->o.urls[u->url]);
+	say_state(u, true, line);
+}
+
 /* The next address at once, after the last one a pause. */
 static void fail(struct uplink *u, int64_t least_s, const char *text)
 {
 	char line[700];
-	int64_t pause = 0;
+	int64_t pause = 0, now = now_ms(u);
 	bool more = u->o.urls[u->url + 1] != NULL;
 
-	if (!more || least_s)
+	if ((!more || least_s) && u->poked_until > now)
+		pause = MAX(u->poked_until - now, least_s * 1000);       /* who pokes again and again makes no pause longer */
+	else if (!more || least_s)
 		pause = MAX(backoff_next(&u->backoff, &u->o.source), least_s * 1000);
 	snprintf(line, sizeof(line), "%s; %s in %lld s", text, more ? "the next address" : "again", (long long)(pause + 999) / 1000);
 	if (!atomic_load(&u->stop))
-		say(u, LOG_LEVEL_WARNING, line);
+		say_state(u, false, line);
 	rest(u, pause, text);
 	u->url = more ? u->url + 1 : 0;
 	u->again = 0;
-	u->joined_before = false;
 }
 
 static void succeeded(struct uplink *u)
 {
 	backoff_reset(&u->backoff);
+	u->poked_until = 0;
 	u->again = 0;
 }
 
@@ -253,7 +289,7 @@ static void start_hello(struct uplink *u)
 
 static void start_push(struct uplink *u)
 {
-	struct request_call c = { .most = part_size(u, &u->small_up) };
+	struct request_call c = { .most = part_size(u, u->part_up, &u->small_up) };
 	struct err e = { 0 };
 
 	if (c.most == 0)
@@ -293,8 +329,6 @@ static void start_round(struct uplink *u)
 
 static void obey(struct uplink *u, const struct orders *o)
 {
-	char line[300];
-
 	if (o->twin) {
 		if (!u->frozen)
 			say(u, LOG_LEVEL_ERROR, "frozen: two machines run with this node's identity; see terracectl rejoin");
@@ -304,12 +338,8 @@ static void obey(struct uplink *u, const struct orders *o)
 	}
 	u->frozen = false;
 	u->held_until = o->hold ? now_ms(u) + HOLD_MS : 0;
-	if (u->stage != JOINED && !u->joined_before) {
-		snprintf(line, sizeof(line), "in contact with the parent at %s", u->o.urls[u->url]);
-		say(u, LOG_LEVEL_INFO, line);
-	}
-	u->joined_before = true;
 	u->stage = JOINED;
+	say_joined(u);
 	u->feed_empty = false;
 	set_state(u, true, 0, "");
 	if (!o->again)
@@ -348,6 +378,7 @@ static void push_answered(struct uplink *u, const struct dial_answer *a)
 
 	if (a->status == 200 && !r) {
 		succeeded(u);
+		u->part_up = MIN(u->part_up + PART_LEAST, UPLINK_PART);
 		return;
 	}
 	if (a->status == 409 && !r && ++u->again <= AGAIN_MOST)
@@ -420,7 +451,7 @@ static int call_feed_take(struct engine *e, void *arg, struct err *err)
 static void start_feed(struct uplink *u)
 {
 	_cleanup_(buf_release) struct buf url = { 0 }, receipt = { 0 };
-	size_t most = part_size(u, &u->small_down);
+	size_t most = part_size(u, u->part_down, &u->small_down);
 	struct request_call c = { 0 };
 	struct err e = { 0 };
 
@@ -457,6 +488,7 @@ static void feed_answered(struct uplink *u, const struct dial_answer *a)
 		succeeded(u);
 	} else if (a->status == 200) {
 		u->feed_ms = 0;
+		u->part_down = MIN(u->part_down + PART_LEAST, UPLINK_PART);
 		if (call(u, call_feed_take, &c, &e))
 			fail(u, 0, e.text);
 		else
@@ -475,6 +507,14 @@ static void feed_answered(struct uplink *u, const struct dial_answer *a)
 
 /* ---- the thread */
 
+/* No answer came.  A body that the line did not carry is sent again from its beginning: the next is shorter. */
+static void broken(struct uplink *u, size_t *part, const struct err *e)
+{
+	if (part && e->code == ERR_NETWORK)
+		*part = MAX(*part / 4, PART_LEAST);
+	fail(u, 0, e->text);
+}
+
 static void take_answers(struct uplink *u)
 {
 	struct dial_answer a;
@@ -483,7 +523,7 @@ static void take_answers(struct uplink *u)
 
 	if (lane_take(u->talk, &a, &code, &e)) {
 		if (code)
-			fail(u, 0, e.text);
+			broken(u, u->what == PUSH ? &u->part_up : NULL, &e);
 		else if (u->what == HELLO)
 			hello_answered(u, &a);
 		else if (u->what == RENEW)
@@ -495,7 +535,7 @@ static void take_answers(struct uplink *u)
 	}
 	if (lane_take(u->feed, &a, &code, &e)) {
 		if (code)
-			fail(u, 0, e.text);
+			broken(u, &u->part_down, &e);
 		else
 			feed_answered(u, &a);
 	}
@@ -511,12 +551,16 @@ static int64_t step(struct uplink *u)
 	if (u->stage == RESTING) {
 		if (now < u->next_ms && !poked)
 			return u->next_ms - now;
+		if (now < u->next_ms && u->backoff.failures)
+			u->poked_until = u->next_ms;
 		u->stage = MEETING;
 		start_hello(u);
 		return 1000;
 	}
 	if (u->stage == MEETING)
 		return 1000;
+	if (!u->told_joined && u->stage == JOINED)
+		say_joined(u);
 	bool push = atomic_load(&u->push_ready) && now >= u->held_until, hello = atomic_load(&u->hello_due) || poked;
 	bool renew = atomic_load(&u->renew_due), upload_only = atomic_load(&u->upload_only);
 	bool round = atomic_load(&u->round_ready) && !upload_only;
@@ -597,6 +641,7 @@ int uplink_start(const struct uplink_options *o, struct uplink **ret, struct err
 	u->o = *o;
 	u->room.folder = o->spool;
 	u->small_since = now_ms(u);
+	u->part_up = u->part_down = UPLINK_PART;
 	pthread_mutex_init(&u->lock, NULL);
 	const struct dial_options d = { .identity = o->identity, .proxy = o->proxy, .rate_kbps = o->rate_kbps, .room = &u->room };
 	int r = dialer_new(&d, &u->dialer, err);

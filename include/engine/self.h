@@ -46,6 +46,8 @@ struct engine {
 	bool ready;                      /* may take from children: healed with the parent, or the top */
 	int64_t tree_s, tree_steady_ms;  /* tree time as last heard, and the steady clock then; top: its own clock */
 
+	uint32_t delta_ratio;            /* raw bytes a stored one of the last delta sealed here; 0 = none yet */
+
 	uint32_t nchildren;              /* direct, enrolled, not revoked; ascending */
 	uint64_t *children;
 	uint32_t ngreeted;               /* children that said hello since the start: only they are taken from */

@@ -1,6 +1,7 @@
 /* Uplink: the thread that keeps the link to the parent: hello, then side by side what waits to go up and the feed (a
  * long poll), until something fails; then the next address, and after the last one a pause with jitter.  It never
- * touches the engine but through the ledger.
+ * touches the engine but through the ledger.  The log hears of the link at most once a minute.  A body that the line did
+ * not carry whole is followed by shorter ones, so that a line that breaks often carries all the same.
  *
  * interval > 0: a contact every that many seconds, over when nothing waits either way.  window: outside it only
  * UPLINK_SMALL bytes an hour go each way, so that small changes still travel and bulk waits. */

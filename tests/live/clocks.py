@@ -7,11 +7,11 @@ must come out the same.
 
   clocks.py --tree NAME   plays the story in one tree and prints what came of it"""
 import json
-import os
 import subprocess
 import sys
 
-from lib_tree import TOP, Checks, Node, Tree, wait
+from lib_clock import give_clock
+from lib_tree import Checks, Tree, wait
 
 YEAR = 365 * 86400
 # county, township, village: (seconds ahead, jumping by)
@@ -22,33 +22,6 @@ TREES = {
 }
 COUNTY, TOWN, VILLAGE = range(3)
 CODES = ["532999101201%06d" % i for i in range(8)]
-
-
-class ShiftedNode(Node):
-    """A node all of whose programs see its own clock."""
-    library, shift, jump = "", 0, 0
-
-    def with_clock(self, act, *args, **named):
-        if self.shift or self.jump:
-            os.environ.update(LD_PRELOAD=self.library, CLOCK_SHIFT=str(self.shift), CLOCK_JUMP=str(self.jump))
-        try:
-            return act(*args, **named)
-        finally:
-            for name in ("LD_PRELOAD", "CLOCK_SHIFT", "CLOCK_JUMP"):
-                os.environ.pop(name, None)
-
-    def ctl(self, *words, **named):
-        return self.with_clock(super().ctl, *words, **named)
-
-    def start(self):
-        self.with_clock(super().start)
-
-
-def library(folder):
-    path = os.path.join(folder, "clock_shift.so")
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", path,
-                    os.path.join(TOP, "tests", "live", "clock_shift.c"), "-ldl"], check=True)
-    return path
 
 
 def settle(t):
@@ -100,14 +73,12 @@ def outcome(t):
 
 def one(name):
     t = Tree()
-    shared = library(t.folder)
     for n, (shift, jump) in zip(t.nodes, TREES[name]):
-        n.__class__ = ShiftedNode
-        n.library, n.shift, n.jump = shared, shift, jump
+        give_clock(n, shift=shift, jump=jump)
     with t:
         play(t)
         if "county jumping" in name:     # its battery is flat: after the restart it believes in 1970
-            t.county.shift, t.county.jump = -56 * YEAR, 0
+            give_clock(t.county, shift=-56 * YEAR)
         t.county.stop()
         t.county.start()
         write(t.village, "UPDATE household SET phone = 'after the restart' WHERE code = ?", (CODES[5],))
