@@ -78,6 +78,13 @@ const struct phrase phrases_events[] = {
 	{ "unit %012llu is enrolled, serial %s", "单位 {1} 已加入，证书编号 {2}" },
 	{ "unit %012llu is reached through unit %012llu now", "单位 {1} 现经由单位 {2} 联系" },
 	{ "a certificate that unit %012llu passed on was refused: %s", "单位 {1} 转报的证书被拒绝：{2}" },
+	{ "the certificate of unit %012llu is renewed until %s, serial %s", "单位 {1} 的证书已更新，有效期至 {2}，编号 {3}" },
+	{ "this node's certificate is renewed until %s, serial %s", "本节点的证书已更新，有效期至 {1}，编号 {2}" },
+	{ "the certificates above this node were renewed; it has the new ones", "上级的证书已更新，本节点已收到" },
+	{ "unit %012llu is revoked by unit %012llu", "单位 {1} 的证书已由单位 {2} 吊销" },
+	{ "a revocation that unit %012llu passed on was refused: %s", "单位 {1} 转报的吊销未被接受：{2}" },
+	{ "revoked by %s", "由 {1} 吊销" },
+	{ "twin settled by %s: the machine that comes next goes on", "身份重复由 {1} 处理：由下一台联系上的机器继续使用" },
 	/* links */
 	{ "the link heals: all rows of unit %012llu pass once more", "线路修复：单位 {1} 的数据全部重传一遍" },
 	{ "the link heals: %s", "线路修复：{1}" },

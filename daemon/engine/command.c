@@ -13,6 +13,7 @@
 #include "engine/plan.h"
 #include "engine/merge.h"
 #include "engine/review.h"
+#include "engine/revoke.h"
 #include "engine/schema.h"
 #include "engine/seal.h"
 #include "store/reports.h"
@@ -124,6 +125,53 @@ static int invite(const struct order *o, json_t **ret, struct err *err)
 	event(e, LOG_LEVEL_NOTICE, "enrol", unit, NULL, "invited by %s for %llu hours", o->actor, (unsigned long long)hours);
 	*ret = json_pack("{s:s, s:s, s:s, s:s}", "unit", o->words[0], "line", buf_text(&line), "until",
 	                 time_rfc3339(kept.until_s * 1000, until), "actor", o->actor);
+	return 0;
+}
+
+static int revoke(const struct order *o, json_t **ret, struct err *err)
+{
+	const char *reason = o->n > 1 ? o->words[1] : "";
+	uint64_t unit;
+	int rc = unit_parse(slice_of(o->words[0]), &unit, err);
+
+	if (rc == 0)
+		rc = revoke_publish(o->e, unit, reason, err);
+	if (rc != 0)
+		return rc;
+	event(o->e, LOG_LEVEL_NOTICE, "enrol", unit, NULL, "revoked by %s", o->actor);
+	*ret = json_pack("{s:s, s:s}", "unit", o->words[0], "actor", o->actor);
+	return 0;
+}
+
+/* Two machines ran as one unit, and the administrator has stopped one of them: the other goes on, as a restored disk. */
+static int rejoin(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	struct link l = {0};
+	bool found = false;
+	uint64_t unit;
+	int rc = unit_parse(slice_of(o->words[0]), &unit, err);
+
+	if (rc == 0)
+		rc = engine_begin(o->e, err);
+	guard = o->e;
+	if (rc == 0)
+		rc = link_get(o->e->db, unit, &l, &found, err);
+	if (rc == 0 && (!found || unit == o->e->parent))
+		rc = err_set(err, ERR_NOT_FOUND, "unit %012llu is no enrolled descendant of this node; terracectl peers lists them",
+		             (unsigned long long)unit);
+	if (rc == 0 && !l.twin)
+		rc = err_set(err, ERR_REFUSED, "unit %012llu: no two machines were seen under this name", (unsigned long long)unit);
+	l.twin = false;
+	l.superseded = 0;
+	if (rc == 0)
+		rc = link_put(o->e->db, &l, err);
+	if (rc == 0)
+		rc = engine_commit(o->e, err);
+	if (rc != 0)
+		return rc;
+	event(o->e, LOG_LEVEL_NOTICE, "enrol", unit, NULL, "twin settled by %s: the machine that comes next goes on", o->actor);
+	*ret = json_pack("{s:s, s:s}", "unit", o->words[0], "actor", o->actor);
 	return 0;
 }
 
@@ -315,6 +363,8 @@ static const struct command {
 	{{"policy", "publish"}, 1, publish},
 	{{"units", "import"}, 1, import_units},
 	{{"invite", NULL}, 1, invite},
+	{{"peers", "revoke"}, 1, revoke},
+	{{"rejoin", NULL}, 1, rejoin},
 	{{"sync", NULL}, 0, sync_now},
 	{{"proposals", "accept"}, 1, accept_proposals},
 	{{"proposals", "reject"}, 1, reject_proposals},

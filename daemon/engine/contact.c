@@ -270,3 +270,12 @@ bool greet(struct engine *e, uint64_t child)
 	e->greeted[e->ngreeted++] = child;
 	return true;
 }
+
+void ungreet(struct engine *e, uint64_t child)
+{
+	for (uint32_t i = 0; i < e->ngreeted; i++)
+		if (e->greeted[i] == child) {
+			e->greeted[i] = e->greeted[--e->ngreeted];
+			return;
+		}
+}

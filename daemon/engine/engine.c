@@ -138,6 +138,7 @@ int engine_commit(struct engine *e, struct err *err)
 		rc = db_commit(e->db, err);
 	if (rc != 0)
 		engine_rollback(e);
+	e->children_changed = false;
 	return rc;
 }
 
@@ -148,6 +149,9 @@ void engine_rollback(struct engine *e)
 	db_rollback(e->db);
 	state_forget(e->state);
 	lists_forget(e->lists);
+	if (e->children_changed)
+		engine_reload_children(e, NULL);
+	e->children_changed = false;
 	e->fresh = e->fresh || e->epoch == 0;
 	if (e->epoch != 0) {
 		uint32_t epoch = e->epoch;

@@ -63,6 +63,7 @@ static int admit(struct engine *e, const struct chain *c, const char *name, stru
 	memcpy(p.sign_public, leaf->sign_public, sizeof p.sign_public);
 	if (rc == 0)
 		rc = peer_put(e->db, &p, now_ms(e), err);
+	ungreet(e, leaf->unit);
 	if (rc == 0)
 		rc = dirty_drop(e->db, leaf->unit, err);
 	if (rc == 0)

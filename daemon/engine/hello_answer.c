@@ -40,14 +40,16 @@ static int check_peer(struct judging *j, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = { 0 };
 	struct peer p;
-	bool found = false;
+	bool found = false, revoked = false;
 	int rc;
 
 	if (!unit_contains(j->e->unit, j->peer->unit) || j->peer->unit == j->e->unit)
 		return err_set(err, ERR_CHAIN, "unit %012llu is not below unit %012llu", (unsigned long long)j->peer->unit,
 		               (unsigned long long)j->e->unit);
 	rc = peer_get(j->e->db, j->peer->unit, &a, &p, &found, err);
-	if (rc == 0 && found && p.revoked)
+	if (rc == 0)
+		rc = revoked_has(j->e->db, j->peer->serial, &revoked, err);
+	if (rc == 0 && (revoked || (found && p.revoked)))
 		return err_set(err, ERR_CHAIN, "unit %012llu is revoked", (unsigned long long)j->peer->unit);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include "engine/adopt.h"
 #include "engine/contact.h"
 #include "engine/hold.h"
+#include "engine/revoke.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,7 @@ static int take_kind(struct engine *e, const struct segment *s, struct slice raw
 	case SEGMENT_ACTIVATE: return take_activate(e, s, raw, err);
 	case SEGMENT_UNITS: return take_units(e, raw, err);
 	case SEGMENT_TIME: return take_time(e, s, raw, err);
+	case SEGMENT_REVOKE: return revoke_take(e, s, raw, err);
 	default:
 		event(e, LOG_LEVEL_WARNING, "policy", s->header.author, NULL, "%s is kept and passed on; this version does not act on "
 		      "it", segment_kind_text(s->header.kind));
@@ -300,7 +302,7 @@ int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct e
 
 /* ---- issuing */
 
-static int issue(struct engine *e, uint32_t kind, struct slice raw, struct err *err)
+int broadcast_issue(struct engine *e, uint32_t kind, struct slice raw, struct err *err)
 {
 	_cleanup_(buf_release) struct buf out = {0};
 	struct segment_header h;
@@ -347,7 +349,7 @@ static int activate_due(struct engine *e, int64_t now_s, bool *ret_done, struct 
 		return rc;
 	buf_put_varint(&raw, version);
 	*ret_done = true;
-	return issue(e, SEGMENT_ACTIVATE, buf_slice(&raw), err);
+	return broadcast_issue(e, SEGMENT_ACTIVATE, buf_slice(&raw), err);
 }
 
 static int time_note(struct engine *e, int64_t now_s, struct err *err)
@@ -363,7 +365,7 @@ static int time_note(struct engine *e, int64_t now_s, struct err *err)
 		buf_put_varint(&raw, kind);
 		buf_put_varint(&raw, head.position);
 	}
-	return issue(e, SEGMENT_TIME, buf_slice(&raw), err);
+	return broadcast_issue(e, SEGMENT_TIME, buf_slice(&raw), err);
 }
 
 int broadcast_next(struct engine *e, int64_t now_s, struct err *err)
@@ -422,7 +424,7 @@ int policy_publish(struct engine *e, struct slice canonical, uint64_t *ret_versi
 		rc = engine_begin(e, err);
 	guard = e;
 	if (rc == 0)
-		rc = issue(e, SEGMENT_POLICY, buf_slice(&form), err);
+		rc = broadcast_issue(e, SEGMENT_POLICY, buf_slice(&form), err);
 	if (rc == 0)
 		rc = activate_due(e, e->parent == UNIT_NONE ? engine_tree_time(e) : MAX(engine_tree_time(e), now_ms(e) / 1000), &done,
 		                  err);
@@ -505,7 +507,7 @@ int units_publish(struct engine *e, struct slice lines, uint32_t *ret_count, str
 		rc = engine_begin(e, err);
 	guard = e;
 	if (rc == 0)
-		rc = issue(e, SEGMENT_UNITS, buf_slice(&raw), err);
+		rc = broadcast_issue(e, SEGMENT_UNITS, buf_slice(&raw), err);
 	if (rc == 0)
 		rc = engine_commit(e, err);
 	*ret_count = n;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/push.h"
+#include "engine/revoke.h"
 
 struct pushing {
 	struct engine *e;
@@ -91,7 +92,6 @@ static int check_author(struct pushing *p, const struct opened *o, uint8_t ret_k
 	_cleanup_(arena_release) struct arena a = { 0 };
 	const struct segment_header *h = &o->s.header;
 	const char *name = (const char *)o->name.p;
-	uint64_t trusted = 0;
 	struct peer author;
 	bool found = false;
 	int rc;
@@ -114,14 +114,8 @@ static int check_author(struct pushing *p, const struct opened *o, uint8_t ret_k
 		p->status = PUSH_HEAL;
 	if (!found)
 		return err_set(err, ERR_HEAL, "%s: the certificate of its author is not known here; a hello brings it", name);
-	if (author.revoked) {
-		rc = trusted_get(p->e->db, h->author, h->stream, &trusted, err);
-		if (rc == 0 && h->position > trusted)
-			rc = err_set(err, ERR_CHAIN, "%s: its author is revoked, and it lies behind the last trusted position %llu", name,
-			             (unsigned long long)trusted);
-	}
 	memcpy(ret_key, author.sign_public, SIGN_PUBLIC_SIZE);
-	return rc;
+	return author.revoked ? revoke_check(p->e, &o->s, ret_key, name, err) : 0;
 }
 
 /* What a former certificate's key of the unit signed before it was replaced stays valid. */
@@ -134,8 +128,10 @@ static int decode(struct pushing *p, struct opened *o, const uint8_t key[SIGN_PU
 
 	if (rc == ERR_SIGNATURE && revoked_keys(p->e->db, o->s.header.author, former, &n, NULL) == 0)
 		for (uint32_t i = 0; i < n && rc == ERR_SIGNATURE; i++)
-			if (segment_verify(&o->s, former[i], NULL) == 0)
-				rc = opened_decode(o, former[i], &say);
+			if (segment_verify(&o->s, former[i], NULL) == 0) {
+				rc = revoke_check(p->e, &o->s, former[i], (const char *)o->name.p, &say);
+				rc = rc == 0 ? opened_decode(o, former[i], &say) : rc;
+			}
 	if (rc != 0 && err != NULL)
 		*err = say;
 	return rc;

@@ -2,10 +2,12 @@
  *
  * varint count, per certificate: byte 1 where it is the sender's own, else 0; name (length-prefixed); the PEM
  * certificates from the leaf up to the one below the sender (its own: the leaf alone), length-prefixed.  The
- * receiver adds the chain that it has of the sender, so that every chain goes through it.
+ * receiver adds the chain that it has of the sender, so that every chain goes through it.  Byte 2: a revocation, in
+ * place of the certificates the segment that says so, verbatim (engine/revoke.c).
  * varint count, per node its status (core/status.h), length-prefixed; the sender's own first. */
 #include "engine/hello.h"
 #include "engine/renew.h"
+#include "engine/revoke.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include "core/status.h"
 
 #define CERTIFICATES_MOST 64u            /* a hello, each is verified in its transaction; the rest goes with the next */
+#define CERTIFICATE_REVOKED 2u
 #define STATUS_BYTES (2u << 20)
 
 /* ---- telling */
@@ -31,7 +34,14 @@ static int tell_certificate(void *arg, const struct peer *p)
 	uint32_t below = 0;
 	struct slice part;
 
-	if (p->revoked || chain_read(p->chain, NULL, &chain, NULL) != 0)
+	if (p->revoked) {
+		buf_put_u8(t->b, CERTIFICATE_REVOKED);
+		buf_put_text(t->b, p->name);
+		buf_put_slice(t->b, p->revocation);
+		t->n++;
+		return 0;
+	}
+	if (chain_read(p->chain, NULL, &chain, NULL) != 0)
 		return 0;
 	while (below < chain.n && chain.at[below].unit != t->e->unit)
 		below++;
@@ -160,7 +170,7 @@ static int learn_peer(struct engine *e, uint64_t via, bool own, struct slice nam
 	_cleanup_(arena_release) struct arena a = { 0 };
 	const struct facts *leaf = &c->at[0];
 	struct peer p = { .unit = leaf->unit, .direct = own, .chain = pem, .until_s = leaf->until_s }, old;
-	bool found = false;
+	bool found = false, revoked = false;
 	int rc = peer_get(e->db, leaf->unit, &a, &old, &found, err);
 
 	if (rc != 0)
@@ -168,8 +178,9 @@ static int learn_peer(struct engine *e, uint64_t via, bool own, struct slice nam
 	snprintf(p.name, sizeof p.name, "%.*s", (int)MIN(name.n, sizeof p.name - 1), (const char *)name.p);
 	snprintf(p.serial, sizeof p.serial, "%s", leaf->serial);
 	memcpy(p.sign_public, leaf->sign_public, sizeof p.sign_public);
-	if (found && strcmp(old.serial, p.serial) == 0 && old.revoked)
-		return 0;
+	rc = revoked_has(e->db, p.serial, &revoked, err);
+	if (rc != 0 || revoked)
+		return rc;
 	if (found && old.serial[0] != '\0' && strcmp(old.serial, p.serial) != 0 &&
 	    memcmp(old.sign_public, p.sign_public, sizeof p.sign_public) != 0)
 		rc = peer_revoke(e->db, &old, now_ms(e), err);
@@ -194,6 +205,16 @@ static int take_certificate(struct engine *e, uint64_t via, struct slice above, 
 
 	if (r->bad)
 		return err_set(err, ERR_FORMAT, "hello of unit %012llu: a certificate is malformed", (unsigned long long)via);
+	if (own == CERTIFICATE_REVOKED) {
+		uint64_t unit;
+
+		rc = revoke_heard(e, via, part, &unit, err);
+		if (rc == 0 && unit != UNIT_NONE) {
+			buf_put_varint(learned, unit);
+			(*n)++;
+		}
+		return rc;
+	}
 	buf_put(&pem, part.p, part.n);
 	if (own != 0)
 		buf_put(&pem, e->id->chain_pem.p, e->id->chain_pem.n);

@@ -280,6 +280,22 @@ static int post(struct request *q)
 	return 0;
 }
 
+/* With the lock held: connections made with a certificate that is revoked now are closed, long polls of theirs first. */
+static void close_revoked(struct server *s)
+{
+	for (struct line *line = s->lines; line; line = line->next) {
+		if (line->shut || !tls_is_revoked(&line->chain, buf_slice(&s->revoked)))
+			continue;
+		for (struct request *q = s->suspended, *next; q; q = next) {
+			next = q->next;
+			if (q->stage == WAITING && !strcmp(q->x.peer.serial, line->chain.at[0].serial))
+				answered(q, ERR_CHAIN, "the certificate is revoked");
+		}
+		line->shut = true;
+		shutdown(line->fd, SHUT_RD);
+	}
+}
+
 /* On the ledger's thread after every job and tick: long polls that have something are put in the queue again; what
  * the server's own threads need to know is copied. */
 static void watch(struct engine *e, void *arg)
@@ -298,6 +314,8 @@ static void watch(struct engine *e, void *arg)
 		s->revoked = revoked;
 		revoked = old;
 	}
+	if (have && !slice_equal(buf_slice(&revoked), buf_slice(&s->revoked)))
+		close_revoked(s);
 	for (struct request *q = s->suspended; q && !s->stopping; q = q->next)
 		if (q->stage == WAITING && q->x.route->ready(e, &q->x))
 			post(q);                 /* its share of the queue is full: another time */

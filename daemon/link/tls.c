@@ -60,6 +60,14 @@ static bool is_revoked(struct slice revoked, const char *serial)
 	return false;
 }
 
+bool tls_is_revoked(const struct chain *c, struct slice revoked)
+{
+	for (uint32_t i = 0; revoked.n && i < c->n; i++)
+		if (is_revoked(revoked, c->at[i].serial))
+			return true;
+	return false;
+}
+
 int tls_check_now(const struct chain *child, struct slice revoked, int64_t tree_time_s, bool *ret_upload_only,
                   struct err *err)
 {

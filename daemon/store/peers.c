@@ -26,6 +26,7 @@ static void read_peer(sqlite3_stmt *s, struct arena *a, struct peer *ret)
 		memcpy(ret->sign_public, key.p, key.n);
 	copy_text(s, 6, ret->serial, sizeof ret->serial);
 	ret->until_s = sqlite3_column_int64(s, 7);
+	ret->revocation = arena_slice(a, read_blob(s, 8));
 }
 
 int peer_get(struct db *db, uint64_t unit, struct arena *a, struct peer *ret, bool *ret_found, struct err *err)
@@ -58,6 +59,10 @@ int peer_put(struct db *db, const struct peer *p, int64_t at_ms, struct err *err
 	bind_text(s, 7, p->serial);
 	sqlite3_bind_int64(s, 8, at_ms);
 	sqlite3_bind_int64(s, 9, p->until_s);
+	if (p->revocation.n > 0)
+		bind_slice(s, 10, p->revocation);
+	else
+		sqlite3_bind_null(s, 10);
 	if (db_run(db, s, err) != 0)
 		return db_code(err);
 	s = db_statement(db, p->direct && !p->revoked ? SQL_MANNED_ADD : SQL_MANNED_DROP, err);
@@ -178,32 +183,87 @@ int revoked_each(struct db *db, int (*fn)(void *arg, const char *serial), void *
 	return rc < 0 ? db_code(err) : 0;
 }
 
-int trusted_put(struct db *db, uint64_t author, uint64_t stream, uint32_t epoch, uint64_t position,
-                const struct digest *hash, struct err *err)
+int revoked_has(struct db *db, const char *serial, bool *ret, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_REVOKED_HAS, err);
+	int rc;
+
+	bind_text(s, 1, serial);
+	rc = db_step(db, s, err);
+	if (rc < 0)
+		return db_code(err);
+	*ret = rc > 0;
+	sqlite3_reset(s);
+	return 0;
+}
+
+int serials_of(struct db *db, uint64_t unit, struct arena *a, uint32_t most, struct slice *ret, uint32_t *ret_n, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_SERIALS_OF, err);
+	uint32_t n = 0;
+	int rc;
+
+	bind_u64(s, 1, unit);
+	while ((rc = db_step(db, s, err)) > 0 && n < most)
+		ret[n++] = arena_slice(a, read_blob(s, 0));
+	sqlite3_reset(s);
+	if (rc < 0)
+		return db_code(err);
+	if (rc > 0)
+		return err_set(err, ERR_LIMIT, "unit %012llu has more than %u certificates", (unsigned long long)unit, most);
+	*ret_n = n;
+	return a->failed ? err_set(err, ERR_NOMEM, "reading serial numbers: memory is short") : 0;
+}
+
+int trusted_put(struct db *db, const uint8_t sign_public[32], uint64_t stream, const struct trusted *t, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_TRUSTED_PUT, err);
 
-	bind_u64(s, 1, author);
+	bind_slice(s, 1, (struct slice){ sign_public, 32 });
 	bind_u64(s, 2, stream);
-	bind_u64(s, 3, epoch);
-	bind_u64(s, 4, position);
-	bind_slice(s, 5, (struct slice){ hash->at, DIGEST_SIZE });
+	bind_u64(s, 3, t->epoch);
+	bind_u64(s, 4, t->position);
+	bind_slice(s, 5, (struct slice){ t->hash.at, DIGEST_SIZE });
 	return db_run(db, s, err);
 }
 
-int trusted_get(struct db *db, uint64_t author, uint64_t stream, uint64_t *ret_position, struct err *err)
+int trusted_get(struct db *db, const uint8_t sign_public[32], uint64_t stream, struct trusted *ret, bool *ret_found,
+                struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_TRUSTED_GET, err);
 	int rc;
 
-	bind_u64(s, 1, author);
+	bind_slice(s, 1, (struct slice){ sign_public, 32 });
 	bind_u64(s, 2, stream);
 	rc = db_step(db, s, err);
 	if (rc < 0)
 		return db_code(err);
-	*ret_position = rc > 0 ? read_unsigned(s, 1) : 0;
-	sqlite3_reset(s);
+	*ret_found = rc > 0;
+	if (rc > 0) {
+		struct slice hash = read_blob(s, 2);
+
+		*ret = (struct trusted){ .epoch = (uint32_t)read_unsigned(s, 0), .position = read_unsigned(s, 1) };
+		if (hash.n == DIGEST_SIZE)
+			memcpy(ret->hash.at, hash.p, DIGEST_SIZE);
+		sqlite3_reset(s);
+	}
 	return 0;
+}
+
+int peer_forget(struct db *db, uint64_t unit, struct err *err)
+{
+	static const enum statement_id all[] = { SQL_NEED_DROP, SQL_DESCENDANT_DROP };
+	int rc = dirty_drop(db, unit, err);
+
+	if (rc == 0)
+		rc = link_drop(db, unit, err);
+	for (size_t i = 0; i < ARRAY_SIZE(all) && rc == 0; i++) {
+		sqlite3_stmt *s = db_statement(db, all[i], err);
+
+		bind_u64(s, 1, unit);
+		rc = db_run(db, s, err);
+	}
+	return rc;
 }
 
 int invite_get(struct db *db, uint64_t unit, struct invite *ret, bool *ret_found, struct err *err)

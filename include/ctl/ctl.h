@@ -81,6 +81,8 @@ int cmd_policy_check(struct ctl *c, struct err *err);
 int cmd_policy_publish(struct ctl *c, struct err *err);
 int cmd_invite(struct ctl *c, struct err *err);
 int cmd_sync(struct ctl *c, struct err *err);
+int cmd_peers_revoke(struct ctl *c, struct err *err);
+int cmd_rejoin(struct ctl *c, struct err *err);
 int cmd_units_import(struct ctl *c, struct err *err);
 int cmd_proposals_accept(struct ctl *c, struct err *err);
 int cmd_proposals_reject(struct ctl *c, struct err *err);

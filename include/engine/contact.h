@@ -29,6 +29,7 @@ int begin_empty(struct engine *e, struct err *err);
 /* A child is taken from only after a hello since this start: a restored node learns there what it had met. */
 bool greet(struct engine *e, uint64_t child);    /* false: memory */
 bool greeted(const struct engine *e, uint64_t child);
+void ungreet(struct engine *e, uint64_t child);
 /* The parent's signing key, as this node's own chain says; NULL at the top. */
 const uint8_t *parent_key(const struct engine *e);
 /* Errors of the machine, after which a whole transaction is void; the others speak of what came. */

@@ -50,6 +50,7 @@ struct engine {
 
 	uint32_t nchildren;              /* direct, enrolled, not revoked; ascending */
 	uint64_t *children;
+	bool children_changed;           /* in the transaction that is open */
 	uint32_t ngreeted;               /* children that said hello since the start: only they are taken from */
 	uint64_t *greeted;
 	atomic_bool stopping;
@@ -178,6 +179,7 @@ int watch_step(struct engine *e, bool *ret_more, struct err *err);
 
 /* ---- contact */
 /* Keeps, verifies and applies one broadcast segment that came from above or is this node's own. */
+int broadcast_issue(struct engine *e, uint32_t kind, struct slice raw, struct err *err);  /* this node's own next one */
 int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct err *err);
 int broadcast_next(struct engine *e, int64_t now_s, struct err *err);    /* activations that are due, time notes */
 /* Marks an item dirty for the one child towards unit (UNIT_NONE: for every child). */

@@ -14,6 +14,7 @@
 
 /* The peer's chain, checked against this tree and this node, without revocation and dates; ERR_CHAIN. */
 int tls_check_child(void *session, const struct identity *me, struct chain *ret, struct err *err);
+bool tls_is_revoked(const struct chain *c, struct slice revoked);
 /* What changes while a connection stands: revocation (sorted serials, each with its NUL) and dates (tree_time_s 0 =
  * not known: not judged).  *ret_upload_only: past its end, by at most TLS_EXPIRED_MOST_S. */
 int tls_check_now(const struct chain *child, struct slice revoked, int64_t tree_time_s, bool *ret_upload_only,

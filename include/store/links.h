@@ -121,16 +121,20 @@ struct peer {
 	uint8_t sign_public[32];
 	char serial[41];
 	int64_t until_s;                 /* end of its certificate */
+	struct slice revocation;         /* of a revoked one: the segment that says so, as it was signed, in the arena */
 };
 int peer_get(struct db *db, uint64_t unit, struct arena *a, struct peer *ret, bool *ret_found, struct err *err);
 int peer_put(struct db *db, const struct peer *p, int64_t at_ms, struct err *err);
 int peer_each(struct db *db, struct arena *a, int (*fn)(void *arg, const struct peer *p), void *arg, struct err *err);
-/* Those whose certificates the parent has not been told, at most `most`. */
+/* Those whose certificates, or revocations, the parent has not been told, at most `most`. */
 int peer_untold(struct db *db, uint32_t most, struct arena *a, int (*fn)(void *arg, const struct peer *p), void *arg,
                 struct err *err);
 int peer_told(struct db *db, uint64_t unit, struct err *err);    /* UNIT_NONE: none is told any more */
 
-/* Revocation: serial numbers, and up to where a revoked author's streams are trusted. */
+/* A peer that is revoked or has left: its link, what waits for it and what it said of itself. */
+int peer_forget(struct db *db, uint64_t unit, struct err *err);
+
+/* Revocation: serial numbers, and up to where the streams of a revoked key are trusted. */
 int revoked_put(struct db *db, const char *serial, uint64_t unit, const uint8_t sign_public[32], int64_t at_ms,
                 struct err *err);
 /* A serial number that a renewal replaced; with all of those and its own a peer is revoked. */
@@ -139,10 +143,17 @@ int peer_revoke(struct db *db, const struct peer *p, int64_t at_ms, struct err *
 /* The keys that the unit's former certificates named, newest first, at most 8. */
 int revoked_keys(struct db *db, uint64_t unit, uint8_t ret[8][32], uint32_t *ret_n, struct err *err);
 int revoked_each(struct db *db, int (*fn)(void *arg, const char *serial), void *arg, struct err *err);     /* sorted */
-int trusted_put(struct db *db, uint64_t author, uint64_t stream, uint32_t epoch, uint64_t position,
-                const struct digest *hash, struct err *err);
-/* Position 0 = nothing of the stream is trusted. */
-int trusted_get(struct db *db, uint64_t author, uint64_t stream, uint64_t *ret_position, struct err *err);
+int revoked_has(struct db *db, const char *serial, bool *ret, struct err *err);
+/* All serial numbers of the unit's present certificate and those that renewals replaced, ascending, in the arena. */
+int serials_of(struct db *db, uint64_t unit, struct arena *a, uint32_t most, struct slice *ret, uint32_t *ret_n, struct err *err);
+struct trusted {
+	uint32_t epoch;
+	uint64_t position;               /* 0 = nothing of the stream is trusted */
+	struct digest hash;
+};
+int trusted_put(struct db *db, const uint8_t sign_public[32], uint64_t stream, const struct trusted *t, struct err *err);
+int trusted_get(struct db *db, const uint8_t sign_public[32], uint64_t stream, struct trusted *ret, bool *ret_found,
+                struct err *err);
 
 struct invite {
 	char name[193];

@@ -186,24 +186,27 @@
 	X(NEED_ADD, "INSERT OR IGNORE INTO terrace_need(peer, register, key, since) VALUES(?1, ?2, ?3, ?4)") \
 	X(NEED_DONE, "DELETE FROM terrace_need WHERE peer = ?1 AND register = ?2 AND key = ?3") \
 	X(NEED_EACH, "SELECT register, key FROM terrace_need WHERE peer = ?1 ORDER BY register, key LIMIT ?2") \
+	X(NEED_DROP, "DELETE FROM terrace_need WHERE peer = ?1") \
 	X(NEED_COUNT, "SELECT count(*) FROM terrace_need WHERE peer = ?1") \
 	X(NEED_COUNT_ALL, "SELECT count(*) FROM terrace_need WHERE ?1 = 0") \
 	X(NEED_MOVE, "UPDATE OR REPLACE terrace_need SET peer = ?2 WHERE peer = ?1") \
-	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial, until FROM terrace_peer WHERE unit = ?1") \
-	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial, until FROM terrace_peer WHERE ?1 = 1 OR (told = 0 AND revoked = 0) ORDER BY unit LIMIT ?2") \
-	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled, until) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7, until = ?9") \
+	X(PEER_GET, "SELECT unit, name, direct, revoked, chain, sign_key, serial, until, revocation FROM terrace_peer WHERE unit = ?1") \
+	X(PEER_ALL, "SELECT unit, name, direct, revoked, chain, sign_key, serial, until, revocation FROM terrace_peer WHERE ?1 = 1 OR (told = 0 AND (revoked = 0 OR revocation IS NOT NULL)) ORDER BY unit LIMIT ?2") \
+	X(PEER_PUT, "INSERT INTO terrace_peer(unit, name, direct, revoked, chain, sign_key, serial, enrolled, until, revocation) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT(unit) DO UPDATE SET told = CASE WHEN chain IS ?5 AND revoked = ?4 THEN told ELSE 0 END, name = ?2, direct = ?3, revoked = ?4, chain = ?5, sign_key = ?6, serial = ?7, until = ?9, revocation = ?10") \
 	X(MANNED_ADD, "INSERT OR IGNORE INTO terrace_manned(unit) VALUES(?1)") \
 	X(MANNED_DROP, "DELETE FROM terrace_manned WHERE unit = ?1") \
 	X(PEER_TOLD, "UPDATE terrace_peer SET told = 1 WHERE unit = ?1") \
 	X(PEER_UNTOLD, "UPDATE terrace_peer SET told = 0 WHERE ?1 = 0") \
 	X(SERIAL_PUT, "INSERT OR REPLACE INTO terrace_serial(serial, unit) VALUES(?1, ?2)") \
+	X(SERIALS_OF, "SELECT serial FROM terrace_serial WHERE unit = ?1 UNION SELECT serial FROM terrace_peer WHERE unit = ?1 AND serial <> '' ORDER BY 1") \
 	X(SERIALS_REVOKE, "INSERT OR IGNORE INTO terrace_revoked(serial, unit, sign_key, at) SELECT serial, unit, ?2, ?3 FROM terrace_serial WHERE unit = ?1") \
 	X(SERIALS_DROP, "DELETE FROM terrace_serial WHERE unit = ?1") \
 	X(REVOKED_PUT, "INSERT OR IGNORE INTO terrace_revoked(serial, unit, sign_key, at) VALUES(?1, ?2, ?3, ?4)") \
 	X(REVOKED_ALL, "SELECT serial FROM terrace_revoked WHERE ?1 = 0 UNION SELECT serial FROM terrace_peer WHERE revoked <> 0 AND serial IS NOT NULL ORDER BY 1") \
+	X(REVOKED_HAS, "SELECT 1 FROM terrace_revoked WHERE serial = ?1") \
 	X(REVOKED_KEYS, "SELECT sign_key FROM terrace_revoked WHERE unit = ?1 AND length(sign_key) = 32 GROUP BY sign_key ORDER BY max(at) DESC LIMIT 8") \
-	X(TRUSTED_PUT, "INSERT OR REPLACE INTO terrace_trusted(author, stream, epoch, position, hash) VALUES(?1, ?2, ?3, ?4, ?5)") \
-	X(TRUSTED_GET, "SELECT epoch, position, hash FROM terrace_trusted WHERE author = ?1 AND stream = ?2") \
+	X(TRUSTED_PUT, "INSERT OR REPLACE INTO terrace_trusted(sign_key, stream, epoch, position, hash) VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(TRUSTED_GET, "SELECT epoch, position, hash FROM terrace_trusted WHERE sign_key = ?1 AND stream = ?2") \
 	X(INVITE_GET, "SELECT name, secret, until, used FROM terrace_invite WHERE unit = ?1") \
 	X(INVITE_PUT, "INSERT OR REPLACE INTO terrace_invite(unit, name, secret, until, used) VALUES(?1, ?2, ?3, ?4, NULL)") \
 	X(RECORD_CLOSE, "UPDATE terrace_record SET state = 'closed', note = ?2, actor = ?3 WHERE id = ?1 AND state = 'open'") \
@@ -211,6 +214,7 @@
 	X(ISSUE_CLOSE, "UPDATE terrace_issue SET state = 'closed', note = ?2, actor = ?3 WHERE id = ?1 AND state = 'open'") \
 	X(INVITE_USED, "UPDATE terrace_invite SET used = ?2 WHERE unit = ?1") \
 	X(DESCENDANT_PUT, "INSERT OR REPLACE INTO terrace_descendant(unit, via, body, at) VALUES(?1, ?2, ?3, ?4)") \
+	X(DESCENDANT_DROP, "DELETE FROM terrace_descendant WHERE unit = ?1") \
 	X(DESCENDANT_ALL, "SELECT unit, via, body, at FROM terrace_descendant WHERE ?1 = 0 ORDER BY unit") \
 	X(LISTS_ALL, "SELECT body FROM terrace_policy_list WHERE ?1 = 0 ORDER BY hash") \
 	X(LIST_ONE, "SELECT body FROM terrace_policy_list WHERE hash = ?1") \

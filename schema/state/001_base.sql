@@ -67,15 +67,15 @@ CREATE INDEX terrace_outbox_segment ON terrace_outbox(segment);
 -- neighbours: peer = unit of a child, or of the parent
 CREATE TABLE terrace_peer(unit INTEGER NOT NULL PRIMARY KEY, name TEXT, direct INTEGER NOT NULL DEFAULT 0,
   chain BLOB, sign_key BLOB, serial TEXT, revoked INTEGER NOT NULL DEFAULT 0, enrolled INTEGER, told INTEGER NOT NULL DEFAULT 0,
-  until INTEGER NOT NULL DEFAULT 0);
+  until INTEGER NOT NULL DEFAULT 0, revocation BLOB);
 -- certificates of a peer that were renewed: they go when it is revoked
 CREATE TABLE terrace_serial(serial TEXT NOT NULL PRIMARY KEY, unit INTEGER NOT NULL) WITHOUT ROWID;
 -- certificates that were revoked or replaced; what their key had signed before stays valid
 CREATE TABLE terrace_revoked(serial TEXT NOT NULL PRIMARY KEY, unit INTEGER NOT NULL, sign_key BLOB,
   at INTEGER NOT NULL) WITHOUT ROWID;
--- of a revoked author: the last segment of each stream that is trusted
-CREATE TABLE terrace_trusted(author INTEGER NOT NULL, stream INTEGER NOT NULL, epoch INTEGER NOT NULL,
-  position INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(author, stream)) WITHOUT ROWID;
+-- of a revoked signing key: the last segment of each stream that is trusted; position 0 = none of it
+CREATE TABLE terrace_trusted(sign_key BLOB NOT NULL, stream INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  position INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(sign_key, stream)) WITHOUT ROWID;
 CREATE TABLE terrace_link(peer INTEGER NOT NULL PRIMARY KEY, received INTEGER NOT NULL DEFAULT 0, received_head BLOB,
   acked INTEGER NOT NULL DEFAULT 0, acked_head BLOB, built INTEGER NOT NULL DEFAULT 0, fed INTEGER NOT NULL DEFAULT 0,
   fed_hash BLOB, position INTEGER NOT NULL DEFAULT 0, position_hash BLOB, epoch INTEGER NOT NULL DEFAULT 0,

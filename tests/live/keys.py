@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Certificates over the years: they are renewed by themselves from half their life on, without a restart; past their
-end a node may only upload, is marked, and is served its renewal; the chains of those below follow."""
+end a node may only upload, is marked, and is served its renewal; the chains of those below follow.  A stolen machine is
+revoked, and another takes its place."""
 import os
 import subprocess
 import sys
 
 from lib_hostile import context, identity, request, shift_clock
-from lib_tree import Checks, Tree, wait
+from lib_tree import Checks, Node, Tree, wait
 
 YEAR = 365 * 86400
 FEED = "/v1/feed?after=0&hash=" + "0" * 64
@@ -32,6 +33,30 @@ def later(t, seconds):
     """The county's clock, and so the tree's, that far ahead; the township dials at once."""
     shift_clock(t.county, seconds)
     t.township.ctl("sync")
+
+
+def revoked(checks, t):
+    """A stolen machine: its connections end, the township writes for the village, another machine takes its place."""
+    text = t.county.ctl("peers", "revoke", t.village.unit, allow=(4,))
+    t.township.ctl("peers", "revoke", t.village.unit, "--reason", "stolen")
+    wait(lambda: t.village.ask("status")["upstream"]["state"] == "failed", "the village's connection to end", 10)
+    tls = context(*identity(t.village.home))
+    for path in ("hello", "segments", "renew"):
+        status, body, _ = request(t.township.port, tls, "POST", "/v1/" + path, b"\1")
+        checks.check(status == 403 and b"revoked" in body, "%s with a revoked certificate: %d %s" % (path, status, body))
+    wait(lambda: {p["unit"]: p["revoked"] for p in t.county.ask("peers")}[t.village.unit], "the county to hear of it")
+    checks.check(not text, "the unit above the one that invited refuses, and hears of it")
+    household(t.township, 4)
+    at_county(t, 4)
+    checks.check(not t.township.ask("status")["children"], "the township writes for the village, and waits for nobody")
+    t.village.stop()
+    again = Node(t.folder, "again", t.village.unit, "village", t.township)
+    t.nodes.append(again)
+    again.enrol()
+    wait(lambda: again.has("household") and again.value("SELECT count(*) FROM household") == 4, "the new machine's rows")
+    household(again, 5)
+    at_county(t, 5)
+    checks.check(True, "another machine is enrolled, heals, and writes")
 
 
 def main():
@@ -72,6 +97,7 @@ def main():
         t.county.open().execute("UPDATE household SET poverty_cause='因病'")
         wait(lambda: t.village.value("SELECT count(*) FROM household WHERE poverty_cause='因病'") == 3, "the feed")
         checks.check(True, "back after the end it uploads, renews, and has its feed again")
+        revoked(checks, t)
     checks.close()
 
 

@@ -369,6 +369,15 @@ static void test_rebuilt(void **state)
 
 /* ---- two machines, one identity */
 
+static int rejoin(struct node *n, const char *unit)
+{
+	const char *const words[] = { "rejoin", unit };
+	_cleanup_(json_release) json_t *ret = NULL;
+	struct err say = { 0 };
+
+	return engine_command(n->engine, words, 2, "tester", &ret, &say);
+}
+
 static void test_twin(void **state)
 {
 	struct node other;
@@ -401,15 +410,9 @@ static void test_twin(void **state)
 	assert_int_equal(feed(&village, &town, false), ERR_REFUSED);
 	/* The administrator stops the copy and settles it. */
 	close_node(&other);
-	{
-		struct link l;
-		bool found;
-
-		OK(link_get(town.engine->db, U_VILLAGE, &l, &found, e));
-		l.twin = false;
-		l.superseded = 0;
-		OK(link_put(town.engine->db, &l, e));
-	}
+	assert_int_equal(rejoin(&county, "620702100001"), ERR_NOT_FOUND);        /* its own parent's matter */
+	assert_int_equal(rejoin(&town, "620702100001"), 0);
+	assert_int_equal(rejoin(&town, "620702100001"), ERR_REFUSED);
 	hello(&village, &town, &twin);
 	assert_false(twin);
 	everybody();

@@ -1,5 +1,5 @@
 /* Certificates over the years, on virtual clocks: renewal from half the life on, upload only past the end, a year of
- * grace, and the chains of those below. */
+ * grace, and the chains of those below; revocation. */
 #include "nodes.h"
 
 #include <stdio.h>
@@ -7,6 +7,8 @@
 
 #include "engine/engine.h"
 #include "engine/renew.h"
+#include "engine/revoke.h"
+#include "store/outbox.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -195,11 +197,166 @@ static void test_false_answers(void **state)
 	assert_true(digest_equal(&before, &facts(&town)->fingerprint));
 }
 
+/* ---- revocation */
+
+static int order(struct node *n, const char *a, const char *b, const char *c, const char *d, struct err *say)
+{
+	const char *const words[] = { a, b, c, d };
+	_cleanup_(json_release) json_t *ret = NULL;
+
+	return engine_command(n->engine, words, (uint32_t)(d != NULL ? 4 : c != NULL ? 3 : 2), "tester", &ret, say);
+}
+
+static int say_hello(struct node *child, struct node *parent, struct err *say)
+{
+	_cleanup_(buf_release) struct buf body = { 0 }, answer = { 0 };
+
+	OK(engine_hello_make(child->engine, &body, e));
+	return engine_hello_answer(parent->engine, facts(child), buf_slice(&body), &answer, say);
+}
+
+#define PEERS "SELECT count(*) FROM terrace_peer WHERE unit = 620702100001 AND revoked "
+
+static void test_revoke(void **state)
+{
+	_cleanup_(buf_release) struct buf list = { 0 };
+	struct node again;
+	struct err say = { 0 };
+
+	(void)state;
+	/* A fresh village: the one before it was replaced. */
+	close_node(&village);
+	identity_release(&village.id);
+	join(&village, &town, U_VILLAGE, "village-2");
+	everybody();
+	sql(&village, "INSERT INTO aid VALUES('v1', '620702100001', '王', 1, NULL)");
+	seal(&village);
+	contact(&village, &town);                        /* at the town, not yet at the county */
+	sql(&village, "INSERT INTO aid VALUES('v2', '620702100001', '王', 2, NULL)");
+	seal(&village);                                  /* behind the last trusted position */
+	assert_int_equal(order(&county, "peers", "revoke", "620702100001", "", &say), ERR_REFUSED);
+	assert_int_equal(order(&town, "peers", "revoke", "620702100009", "", &say), ERR_NOT_FOUND);
+	assert_int_equal(order(&town, "peers", "revoke", "620702100001", "失窃", &say), 0);
+	assert_int_equal(order(&town, "peers", "revoke", "620702100001", "", &say), ERR_REFUSED);
+	OK(engine_revoked(town.engine, &list, e));
+	assert_non_null(memmem(list.p, list.n, village.id.chain.at[0].serial, strlen(village.id.chain.at[0].serial)));
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_manned WHERE unit = 620702100001"), 0);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_dirty WHERE peer = 620702100001"), 0);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_link WHERE peer = 620702100001"), 0);
+	assert_int_not_equal(push(&village, &town, 0), 0);
+	assert_int_equal(say_hello(&village, &town, &say), ERR_CHAIN);
+	assert_int_not_equal(feed(&village, &town, false), 0);
+	assert_int_equal(AMOUNT(&town, "v1"), 1);
+	assert_int_equal(AMOUNT(&town, "v2"), INT64_MIN);
+	/* The county hears of it with the hello that brings what is trusted, and takes that. */
+	contact(&town, &county);
+	assert_int_equal(ask(&county, PEERS "= 1"), 1);
+	assert_int_equal(AMOUNT(&county, "v1"), 1);
+	buf_clear(&list);
+	OK(engine_revoked(county.engine, &list, e));
+	assert_non_null(memmem(list.p, list.n, village.id.chain.at[0].serial, strlen(village.id.chain.at[0].serial)));
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_peer WHERE told = 0"), 0);
+	/* The town writes for it, and nothing waits for it. */
+	sql(&town, "UPDATE aid SET amount = 5 WHERE id = 'v1'");
+	seal(&town);
+	contact(&town, &county);
+	assert_int_equal(AMOUNT(&county, "v1"), 5);
+	at_rest(&town, &county, "equal");
+	/* Invited anew, another machine takes the place, and heals. */
+	join(&again, &town, U_VILLAGE, "village-3");
+	contact(&again, &town);
+	assert_int_equal(AMOUNT(&again, "v1"), 5);
+	sql(&again, "INSERT INTO aid VALUES('v3', '620702100001', '王', 3, NULL)");
+	seal(&again);
+	contact(&again, &town);
+	contact(&town, &county);
+	assert_int_equal(AMOUNT(&county, "v3"), 3);
+	assert_int_equal(ask(&county, PEERS "= 0"), 1);
+	assert_int_equal(say_hello(&village, &town, &say), ERR_CHAIN);
+	close_node(&village);
+	identity_release(&village.id);
+	village = again;
+	close_node(&village);
+	open_node(&village);
+	everybody();
+	at_rest(&village, &town, "equal");
+}
+
+static int first_delta(void *arg, uint64_t seq, struct slice bytes)
+{
+	struct buf *b = arg;
+
+	(void)seq;
+	buf_clear(b);
+	buf_put(b, bytes.p, bytes.n);
+	return 0;
+}
+
+/* A relay cannot bring what a revoked key signs later, nor can anybody after the unit has another key. */
+static void test_behind(void **state)
+{
+	_cleanup_(arena_release) struct arena a = { 0 };
+	_cleanup_(buf_release) struct buf last = { 0 }, raw = { 0 }, forged = { 0 };
+	struct trusted t;
+	struct segment s;
+	struct err say = { 0 };
+	uint8_t key[SIGN_PUBLIC_SIZE];
+	bool found = false;
+
+	(void)state;
+	sql(&village, "INSERT INTO aid VALUES('z1', '620702100001', '王', 1, NULL)");
+	seal(&village);
+	everybody();
+	OK(outbox_each(village.engine->db, 0, first_delta, &last, e));
+	OK(segment_parse(buf_slice(&last), &a, &s, e));
+	memcpy(key, village.id.sign.public_key, sizeof key);
+	assert_int_equal(order(&town, "peers", "revoke", "620702100001", "", &say), 0);
+	contact(&town, &county);
+	OK(trusted_get(county.engine->db, key, s.header.stream, &t, &found, e));
+	assert_true(found);
+	assert_int_equal(t.position, s.header.position);
+	assert_int_equal(revoke_check(county.engine, &s, key, "last", &say), 0);
+	/* The same position with other bytes, and one behind it. */
+	struct segment_header h = { .format = SEGMENT_FORMAT, .suite = SEGMENT_SUITE_ED25519_BLAKE2B, .kind = SEGMENT_DELTA,
+		                    .author = U_VILLAGE, .epoch = s.header.epoch, .tick = s.header.tick, .stream = s.header.stream,
+		                    .position = s.header.position, .previous = s.header.previous, .policy = s.header.policy,
+		                    .changes = s.header.changes };
+	OK(segment_inflate(&s, &raw, e));
+	OK(segment_seal(&h, buf_slice(&raw), &village.id.sign, &forged, e));
+	OK(segment_parse(buf_slice(&forged), &a, &s, e));
+	assert_int_equal(revoke_check(county.engine, &s, key, "forged", &say), ERR_CHAIN);
+	h.position++;
+	buf_clear(&forged);
+	OK(segment_seal(&h, buf_slice(&raw), &village.id.sign, &forged, e));
+	OK(segment_parse(buf_slice(&forged), &a, &s, e));
+	assert_int_equal(revoke_check(county.engine, &s, key, "later", &say), ERR_CHAIN);
+}
+
+/* A revocation by one who does not stand above the unit, or altered, is not taken. */
+static void test_false_revocation(void **state)
+{
+	_cleanup_(buf_release) struct buf kept = { 0 };
+	uint64_t unit;
+
+	(void)state;
+	int64_t id = ask(&town, "SELECT id FROM terrace_segment WHERE kind = 8 ORDER BY id DESC LIMIT 1");
+	OK(segment_bytes(town.engine->db, id, &kept, e));
+	OK(revoke_heard(county.engine, U_TOWN_2, buf_slice(&kept), &unit, e));
+	assert_int_equal(unit, UNIT_NONE);
+	kept.p[kept.n - 3] ^= 1;
+	OK(revoke_heard(county.engine, U_TOWN, buf_slice(&kept), &unit, e));
+	assert_int_equal(unit, UNIT_NONE);
+	kept.p[kept.n - 3] ^= 1;
+	OK(revoke_heard(county.engine, U_TOWN, buf_slice(&kept), &unit, e));
+	assert_int_equal(unit, U_VILLAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half_life), cmocka_unit_test(test_lost), cmocka_unit_test(test_chains_below),
 		cmocka_unit_test(test_village_away), cmocka_unit_test(test_false_answers), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_revoke), cmocka_unit_test(test_behind), cmocka_unit_test(test_false_revocation),
 	};
 
 	return cmocka_run_group_tests(tests, nodes_begin, nodes_end);

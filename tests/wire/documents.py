@@ -1,4 +1,5 @@
 """Versions, items and broadcast payloads of terrace-wire(7), written from the page alone."""
+import re
 import struct
 
 from basics import KINDS, LEVELS, Reader, check_signature, need, text_of
@@ -269,4 +270,21 @@ def body_time(r):
     return out
 
 
-BROADCASTS = {"policy": body_policy, "activate": whole(lambda r: r.varint()), "units": body_units, "time": body_time}
+@whole
+def body_revoke(r):
+    need(r.u8() == 1, "format of a revocation")
+    out = {"unit": r.unit(), "key": r.take(32).hex(), "serials": r.many(r.varint(256), lambda: text_of(r.slice()))}
+    need(out["serials"] and out["serials"] == sorted(set(out["serials"])), "serial numbers")
+    need(all(re.fullmatch("([0-9a-f]{2}){1,20}", s) for s in out["serials"]), "serial number")
+    out["epoch"] = r.u32()
+    out["streams"] = r.many(r.varint(5), lambda: [r.varint(4), r.varint(), r.take(32).hex()])
+    numbers = [s[0] for s in out["streams"]]
+    need(numbers == sorted(set(numbers)) and all(s[1] > 0 for s in out["streams"]), "streams")
+    need(out["epoch"] or not numbers, "streams without an epoch")
+    out["reason"] = text_of(r.slice())
+    need(len(out["reason"].encode()) <= 200, "reason")
+    return out
+
+
+BROADCASTS = {"policy": body_policy, "activate": whole(lambda r: r.varint()), "units": body_units, "time": body_time,
+              "revoke": body_revoke}

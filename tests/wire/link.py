@@ -62,8 +62,10 @@ def status(r):
 
 def certificate(r):
     own = r.u8()
-    need(own < 2, "certificate")
-    return {"own": bool(own), "name": slice_text(r), "pem": slice_text(r)}
+    need(own < 3, "certificate")
+    if own == 2:
+        return {"own": False, "name": slice_text(r), "revocation": r.slice().hex()}
+    return {"own": own == 1, "name": slice_text(r), "pem": slice_text(r)}
 
 
 @whole
