@@ -251,8 +251,8 @@ def settled_reader_story():
     n = t.nodes["r"]
     row = n.disk.rows["k"]
     v = Value("a", "r1", DECISION, raised((NONE,) * LEVELS, 1, (5, 7)), row.row.decision.life, {"x": 1, "y": 0})
-    verdict = decide(row, v, n.context("r1", False))
-    good = verdict.name == "take-over" and n.conflict_won(row, v, verdict, "r1", False) is None
+    verdict = decide(row, v, n.context("k", "r1", False))
+    good = verdict.name == "take-over" and n.conflict_won("k", row, v, verdict, "r1", False) is None
     return [] if good else ["settled by a reader: %s" % (verdict,)]
 
 def settled_stories():
