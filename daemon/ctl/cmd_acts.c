@@ -186,12 +186,13 @@ int cmd_quarantine_drop(struct ctl *c, struct err *err)
 
 int cmd_quarantine_retry(struct ctl *c, struct err *err)
 {
-	static const char *const words[] = { "quarantine", "retry" };
 	_cleanup_(json_release) json_t *answer = NULL;
-	int r = ctl_options(c, NULL, 0, 0, 0, err);
+	int r = ctl_options(c, NULL, 0, 0, 1, err);
 
-	if (!r)
-		r = order(c, words, ARRAY_SIZE(words), &answer, err);
+	if (r)
+		return r;
+	const char *const words[] = { "quarantine", "retry", c->argv[0] };
+	r = order(c, words, c->argc > 0 ? 3 : 2, &answer, err);
 	if (r)
 		return r;
 	if (json_is_true(json_object_get(answer, "left")))
@@ -202,6 +203,6 @@ int cmd_quarantine_retry(struct ctl *c, struct err *err)
 		ctl_say(c, "Some changes still cannot be applied; terracectl quarantine list shows them.",
 		        "仍有变更无法应用；用 terracectl quarantine list 查看。");
 	else
-		ctl_say(c, "Nothing is left in quarantine.", "隔离区已清空。");
+		ctl_say(c, "Nothing of it is left in quarantine.", "相应变更已全部应用，隔离区无遗留。");
 	return 0;
 }

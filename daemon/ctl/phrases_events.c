@@ -127,10 +127,10 @@ const struct phrase phrases_events[] = {
 	{ "digests differ at rest: register %s; the rows that differ pass once more, both ways", "静止时摘要不一致：台账 {1}；不同的行将双向重传" },
 	{ "digests differ at rest: register %s and others; the rows that differ pass once more, both ways",
 	  "静止时摘要不一致：台账 {1} 等；不同的行将双向重传" },
-	{ "digests still differ at rest", "静止时摘要仍不一致" },
 	{ "register %s: the sums of the digest were wrong, the rows are not; they are counted anew", "台账 {1}：摘要的合计有误而各行无误，已重新计算" },
 	{ "register %s: %u triggers were missing (table rebuilt?); they stand again, and the rows are audited",
 	  "台账 {1} 缺少 {2} 个触发器（表是否重建过？）；已补齐，正在逐行检查" },
+	{ "entry %lld of register %s was given up by %s", "隔离第 {1} 条（台账 {2}）已由 {3} 放弃" },
 	/* why something waits in quarantine (store/table.c) */
 	{ "UNIQUE constraint failed: %s", "唯一约束冲突：{1}" },
 	{ "NOT NULL constraint failed: %s", "必填字段为空：{1}" },

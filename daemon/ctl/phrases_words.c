@@ -48,6 +48,7 @@ const struct phrase phrases_words[] = {
 	{ "too-large", "数据过大" },
 	{ "warn", "规则提示" },
 	{ "duplicate-identity", "身份信息重复" },
+	{ "quarantine-dropped", "已放弃的隔离" },
 	{ "forged-ruling", "伪造的裁决" },
 	{ "old-policy", "按旧策略登记" },
 	{ "lock", "已锁定" },

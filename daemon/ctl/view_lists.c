@@ -149,7 +149,9 @@ static json_t *waiting_line(struct view *v, const json_t *r)
 	put_copy(j, r, "id");
 	view_time(j, "since", json_object_get(r, "since"));
 	put_row(v, j, r);
-	view_say(j, "waits", alive ? view_words(v, "to be written", "待写入") : view_words(v, "to be deleted", "待删除"));
+	view_say(j, "waits", json_object_get(r, "dropped") && !json_is_null(json_object_get(r, "dropped")) ?
+	         view_words(v, "given up", "已放弃") :
+	         alive ? view_words(v, "to be written", "待写入") : view_words(v, "to be deleted", "待删除"));
 	put_short(v, j, "reason", view_text(r, "why"));
 	put_copy(j, r, "tries");
 	return j;

@@ -185,7 +185,7 @@ static int settled_upto(struct engine *e, uint64_t tick, bool *ret_done, struct 
 	*ret_done = false;
 	if (stream_waits(e->db, e->unit, tick, &waits, err) != 0)
 		return err->code;
-	if (waits || hello || quarantine_any(e->db))
+	if (waits || hello || quarantine_waits(e->db))
 		return 0;
 	*ret_done = e->sealed > tick || (!log_pending(e->db) && (e->parent == UNIT_NONE || !engine_push_ready(e)));
 	return 0;
@@ -260,64 +260,145 @@ static int reject_proposals(const struct order *o, json_t **ret, struct err *err
 	return review_command(o->e, false, o->words, o->n, o->actor, ret, err);
 }
 
-static int retry_waiting(const struct order *o, json_t **ret, struct err *err)
-{
-	_cleanup_(engine_guard) struct engine *guard = NULL;
-	int rc = engine_begin(o->e, err);
-
-	guard = o->e;
-	if (rc == 0)
-		rc = seal_empty(o->e, err);
-	if (rc == 0)
-		rc = merge_retry(o->e, 100000, err);
-	if (rc == 0)
-		rc = engine_commit(o->e, err);
-	if (rc == 0)
-		*ret = json_pack("{s:b, s:s}", "left", quarantine_any(o->e->db), "actor", o->actor);
-	return rc;
-}
-
 struct wanted {
 	int64_t id;
 	uint32_t reg;
-	bool found;
+	struct cell key;
+	struct arena arena;
+	bool found, dropped;
 };
 
-static int waiting_one(void *arg, const struct waiting_row *w)
+static int waiting_one(void *arg, const struct waiting *w)
 {
 	struct wanted *x = arg;
 
-	if (w->id != x->id)
-		return 0;
-	x->found = true;
+	x->found = w->id == x->id;
+	x->dropped = w->dropped;
 	x->reg = w->reg;
+	x->key = cell_copy(&x->arena, w->key);
 	return 1;
 }
 
-/* What waits is decided and stands in the state of every node; taking it away here alone would make this node differ
- * for good.  Only the unit that decides can withdraw it, by writing the row again. */
-static int drop_waiting(const struct order *o, json_t **ret, struct err *err)
+/* The entry of that number; its register is known here. */
+static int wanted(const struct order *o, struct wanted *x, struct reg **ret, struct err *err)
 {
-	struct wanted x = {0};
-	const struct reg *reg;
 	uint64_t id;
 	int rc;
 
-	(void)ret;
 	if (text_number(o->words[0], 1, INT64_MAX, &id) != 0)
 		return err_set(err, ERR_USAGE, "%s is not a number from the list", o->words[0]);
-	if (o->words[1][0] == '\0')
-		return err_set(err, ERR_USAGE, "give a reason in words");
-	x.id = (int64_t)id;
-	rc = report_quarantine(o->e->db, waiting_one, &x, err);
+	x->id = (int64_t)id;
+	rc = quarantine_each(o->e->db, x->id - 1, waiting_one, x, err);
 	if (rc != 0)
 		return rc;
-	if (!x.found)
+	*ret = x->found ? catalog_number(o->e->catalog, x->reg) : NULL;
+	if (*ret == NULL)
 		return err_set(err, ERR_NOT_FOUND, "nothing of number %s is in quarantine", o->words[0]);
-	reg = catalog_number(o->e->catalog, x.reg);
-	return err_set(err, ERR_REFUSED, "quarantine %s: the change is decided and other nodes hold it; register %s takes it as soon as "
-	               "what its table asks for is there, or the deciding unit writes the row again", o->words[0],
-	               reg != NULL ? reg->name : "?");
+	return x->arena.failed ? err_set(err, ERR_NOMEM, "quarantine %s: memory is short", o->words[0]) : 0;
+}
+
+/* One entry, also one that was given up; it waits again where the table still refuses it. */
+static int retry_entry(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	struct wanted x = {0};
+	struct reg *r = NULL;
+	bool left = false;
+	int rc = begin_empty(o->e, err);
+
+	if (rc != 0)
+		return rc;
+	guard = o->e;
+	rc = wanted(o, &x, &r, err);
+	if (rc == 0)
+		rc = quarantine_again(o->e->db, x.id, err);
+	if (rc == 0)
+		rc = merge_retry_row(o->e, r, x.key, err);
+	arena_release(&x.arena);
+	if (rc == 0)
+		rc = engine_commit(o->e, err);
+	if (rc != 0)
+		return rc;
+	x = (struct wanted){.id = x.id};
+	rc = quarantine_each(o->e->db, x.id - 1, waiting_one, &x, err);
+	left = x.found;
+	arena_release(&x.arena);
+	*ret = json_pack("{s:b, s:s}", "left", left, "actor", o->actor);
+	return rc;
+}
+
+#define RETRY_SLICE 2000u
+#define RETRY_SWEEPS 50
+
+/* All that waits, in slices; what went in may let in others that were looked at before. */
+static int retry_waiting(const struct order *o, json_t **ret, struct err *err)
+{
+	uint32_t applied = 1;
+
+	if (o->n > 0)
+		return retry_entry(o, ret, err);
+	for (int sweep = 0; sweep < RETRY_SWEEPS && applied > 0; sweep++) {
+		struct retry t = {.most = RETRY_SLICE};
+
+		applied = 0;
+		do {
+			_cleanup_(engine_guard) struct engine *guard = NULL;
+			int rc = begin_empty(o->e, err);
+
+			if (rc != 0)
+				return rc;
+			guard = o->e;
+			rc = merge_retry(o->e, &t, err);
+			if (rc == 0)
+				rc = engine_commit(o->e, err);
+			if (rc != 0)
+				return rc;
+			applied += t.applied;
+		} while (t.after != 0 && !atomic_load(&o->e->stopping));
+	}
+	*ret = json_pack("{s:b, s:s}", "left", quarantine_waits(o->e->db), "actor", o->actor);
+	return 0;
+}
+
+/* What waits is decided and stands in the state of every node; that stays.  It only waits no more: the table keeps what it
+ * shows until another value of the row comes or somebody says `quarantine retry ID`.  Who did it, and why, is a closed
+ * issue, which stays when the row is in the table at last. */
+static int drop_waiting(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(engine_guard) struct engine *guard = NULL;
+	struct engine *e = o->e;
+	struct wanted x = {0};
+	struct reg *r = NULL;
+	bool found = false;
+	int rc;
+
+	if (o->words[1][0] == '\0')
+		return err_set(err, ERR_USAGE, "give a reason in words");
+	rc = engine_begin(e, err);
+	if (rc != 0)
+		return rc;
+	guard = e;
+	rc = wanted(o, &x, &r, err);
+	if (rc == 0)
+		rc = quarantine_give_up(e->db, x.id, now_ms(e), o->words[1], o->actor, &found, err);
+	if (rc == 0 && !found)
+		rc = err_set(err, ERR_REFUSED, "quarantine %s was given up already; terracectl quarantine list --all says by whom",
+		             o->words[0]);
+	if (rc == 0)
+		rc = issue_put(e->db, "quarantine-dropped", r->name, x.key, UNIT_NONE,
+		               "the table keeps what it shows; the decided value stands in the record / 表中内容保持不变，已定的值仍在记录中",
+		               now_ms(e), err);
+	if (rc == 0)
+		rc = issue_noted(e->db, "quarantine-dropped", r->name, x.key, o->words[1], o->actor, err);
+	if (rc == 0)
+		event(e, LOG_LEVEL_WARNING, "quarantine", UNIT_NONE, NULL, "entry %lld of register %s was given up by %s", (long long)x.id,
+		      r->name, o->actor);
+	arena_release(&x.arena);
+	if (rc == 0)
+		rc = engine_commit(e, err);
+	if (rc == 0)
+		*ret = json_pack("{s:I, s:s}", "id", (json_int_t)x.id, "actor", o->actor);
+	return rc;
 }
 
 /* The report `reconcile status` says how it stands: what it finds are the late rows of segments behind this one. */

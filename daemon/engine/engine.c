@@ -245,6 +245,7 @@ int engine_reload_catalog(struct engine *e, struct err *err)
 	rules_close(e);
 	catalog_release(e->catalog);
 	e->catalog = c;
+	e->activity++;                           /* what waits in quarantine may fit now */
 	rc = rules_open(e, err);
 	if (rc != 0)
 		return rc;

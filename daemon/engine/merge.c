@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "store/compared.h"
 
+#define BREAKING_ROUNDS 64              /* of one look for what depends on a row that breaks a key */
+#define PASSES 20                       /* over one payload, before all that it touches waits */
+
 /* ---- what the rule asks */
 
 static enum mode ask_mode(void *arg, uint64_t policy, uint32_t group, enum right right, enum level level)
@@ -83,7 +86,7 @@ static const struct cell *ask_defaults(void *arg, uint32_t group, uint32_t *ret_
 	return merging_defaults(arg, group, ret_n);
 }
 
-static void begin(struct merging *m, struct engine *e, const struct arrival *from, struct counts *counts)
+void merge_begin(struct merging *m, struct engine *e, const struct arrival *from, struct counts *counts)
 {
 	merging_begin(m, e, from, counts);
 	m->context = (struct rule_context){.unit = e->unit, .below = from->below, .whole_row = from->state || !from->below,
@@ -372,39 +375,96 @@ static int merge_change(struct merging *m, const struct payload *p, const struct
 
 /* ---- the payload, in passes: rows that break a foreign key go to quarantine with what depends on them */
 
-static int find_breaking(struct merging *m, struct touched **waiting, struct arena *keep, bool *ret_found, struct err *err)
+/* Oldest first: parents come before their children, and one round finds a whole chain. */
+static void in_order(struct merging *m)
 {
-	*ret_found = false;
-	for (const struct touched *t = m->touched; t != NULL; t = t->next) {
-		struct touched *w;
-		bool known = false, done = false;
-		struct err say;
-		int rc = table_keys(m->e->table, t->reg, t->key, t->deleted, &say);
+	struct touched *t = m->touched, *next;
 
-		if (rc == 0)
-			continue;
-		if (rc != ERR_REFUSED) {
-			if (err != NULL)
-				*err = say;
-			return rc;
+	for (m->touched = NULL; t != NULL; t = next) {
+		next = t->next;
+		t->next = m->touched;
+		m->touched = t;
+	}
+}
+
+/* It waits; *ret_known: so it did already. */
+static int waits_now(const struct touched *t, struct touched **waiting, struct arena *keep, bool *ret_known, struct err *err)
+{
+	struct touched *w;
+
+	*ret_known = false;
+	for (w = *waiting; w != NULL && !*ret_known; w = w->next)
+		*ret_known = w->reg == t->reg && key_equal(w->key, t->key);
+	if (*ret_known)
+		return 0;
+	w = arena_alloc(keep, sizeof *w);
+	if (w == NULL)
+		return err_set(err, ERR_NOMEM, "register %s: memory is short", t->reg->name);
+	*w = (struct touched){.next = *waiting, .reg = t->reg, .key = key_copy(keep, t->key), .deleted = t->deleted, .left = t->left};
+	*waiting = w;
+	return keep->failed ? err_set(err, ERR_NOMEM, "register %s: memory is short", t->reg->name) : 0;
+}
+
+static int look_at(struct merging *m, struct touched *t, struct touched **waiting, struct arena *keep, bool *ret_found,
+                   bool *ret_again, struct err *err)
+{
+	bool known = false, done = false;
+	struct err say = {0};
+	int rc = table_keys(m->e->table, t->reg, t->key, t->deleted, &say);
+
+	if (rc == 0)
+		return 0;
+	if (rc != ERR_REFUSED) {
+		if (err != NULL)
+			*err = say;
+		return rc;
+	}
+	rc = t->left ? merging_strand(m, t->reg, t->key, &done, err) : 0;
+	if (rc != 0 || done)
+		return rc;
+	t->broken = true;
+	rc = waits_now(t, waiting, keep, &known, err);
+	if (rc != 0 || known)
+		return rc;
+	*ret_found = true;
+	if (!t->fresh || t->deleted)
+		return 0;
+	*ret_again = true;
+	rc = table_delete(m->e->table, t->reg, t->key, &say);
+	if (rc != 0 && rc != ERR_REFUSED && err != NULL)
+		*err = say;
+	return rc == ERR_REFUSED ? 0 : rc;
+}
+
+int merge_breaking(struct merging *m, struct touched **waiting, struct arena *keep, bool *ret_found, struct err *err)
+{
+	bool again = true;
+
+	*ret_found = false;
+	in_order(m);
+	for (int round = 0; again && round < BREAKING_ROUNDS; round++) {
+		again = false;
+		for (struct touched *t = m->touched; t != NULL; t = t->next) {
+			int rc = t->broken ? 0 : look_at(m, t, waiting, keep, ret_found, &again, err);
+
+			if (rc != 0)
+				return rc;
 		}
-		rc = t->left ? merging_strand(m, t->reg, t->key, &done, err) : 0;
-		if (rc != 0)
-			return rc;
-		if (done)
-			continue;
-		for (w = *waiting; w != NULL && !known; w = w->next)
-			known = w->reg == t->reg && key_equal(w->key, t->key);
-		if (known)
-			continue;
-		w = arena_alloc(keep, sizeof *w);
-		if (w == NULL)
-			return err_set(err, ERR_NOMEM, "register %s: memory is short", t->reg->name);
-		*w = (struct touched){*waiting, t->reg, key_copy(keep, t->key), t->deleted, t->left};
-		*waiting = w;
-		*ret_found = true;
 	}
 	return 0;
+}
+
+/* Keys that never come to rest: all that the pass touched waits, and quarantine finds out what can stand. */
+static int all_wait(struct merging *m, struct touched **waiting, struct arena *keep, struct err *err)
+{
+	int rc = 0;
+
+	for (struct touched *t = m->touched; t != NULL && rc == 0; t = t->next) {
+		bool known;
+
+		rc = waits_now(t, waiting, keep, &known, err);
+	}
+	return rc;
 }
 
 static int one_pass(struct merging *m, const struct payload *p, struct err *err)
@@ -452,11 +512,11 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 	bool found = false, apart = may_break(e, p);
 	int rc = 0;
 
-	for (int pass = 0; pass < 100; pass++) {
+	for (int pass = 0; pass < 2 * PASSES; pass++) {
 		struct merging m;
 
 		memset(ret, 0, sizeof *ret);
-		begin(&m, e, from, ret);
+		merge_begin(&m, e, from, ret);
 		m.waiting = waiting;
 		rc = state_flush(e->state, err);         /* what a roll-back to the savepoint must not forget */
 		if (rc == 0 && apart)
@@ -464,7 +524,9 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 		if (rc == 0)
 			rc = one_pass(&m, p, err);
 		if (rc == 0)
-			rc = find_breaking(&m, &waiting, &keep, &found, err);
+			rc = merge_breaking(&m, &waiting, &keep, &found, err);
+		if (rc == 0 && found && pass >= PASSES)
+			rc = all_wait(&m, &waiting, &keep, err);
 		if (rc == 0 && !found)
 			rc = merging_end(&m, err);
 		merging_release(&m);
@@ -482,150 +544,6 @@ int merge_payload(struct engine *e, const struct arrival *from, const struct pay
 			return rc;
 	}
 	return err_set(err, ERR_BUG, "%s: foreign keys never come to rest", from->name);
-}
-
-/* ---- quarantine */
-
-struct retrying {
-	const struct catalog *catalog;
-	struct arena arena;
-	uint32_t n, most;
-	struct { uint32_t reg; struct cell key; } *rows;
-};
-
-static int collect(void *arg, uint32_t reg, struct cell key)
-{
-	struct retrying *t = arg;
-	const struct reg *r = catalog_number(t->catalog, reg);
-
-	if (r == NULL || r->hold || r->adoption != ADOPT_NOT)
-		return 0;                        /* the whole register waits: its own end is the time to try */
-	if (t->n == t->most)
-		return 1;
-	t->rows[t->n].reg = reg;
-	t->rows[t->n++].key = cell_copy(&t->arena, key);
-	return 0;
-}
-
-static int retry_row(struct engine *e, struct reg *r, struct cell key_cell, struct err *err)
-{
-	static const struct arrival self;
-	struct counts counts = {0};
-	struct merging_row row;
-	struct merging m;
-	struct key key;
-	int rc;
-
-	begin(&m, e, &self, &counts);
-	m.retrying = true;
-	m.adopting = r->adoption > ADOPT_WAITS;  /* asked for by the walk, of a row that the table lacks */
-	rc = key_from_column(key_cell, r->nkey, &m.row, &key, err);
-	if (rc == 0)
-		rc = merging_load(&m, r, key, &row, err);
-	if (rc == 0)
-		rc = merging_end_row(&m, &row, err);
-	if (rc == 0 && m.touched != NULL) {
-		rc = table_keys(e->table, r, key, m.touched->deleted, err);
-	}
-	merging_release(&m);
-	return rc;
-}
-
-/* *ret_unique: it still waits, because another row has its unique value. */
-static int retry_one(struct engine *e, struct reg *r, struct cell key, bool *ret_unique, struct err *err)
-{
-	uint64_t activity = e->activity;
-	struct err say = {0};
-	int rc = state_flush(e->state, err);
-
-	*ret_unique = false;
-	if (rc == 0)
-		rc = db_savepoint(e->db, err);
-	if (rc != 0)
-		return rc;
-	rc = retry_row(e, r, key, &say);
-	if (rc == 0)
-		return db_savepoint_release(e->db, err);
-	db_savepoint_rollback(e->db);
-	state_forget(e->state);
-	e->activity = activity;
-	*ret_unique = rc == ERR_REFUSED && strstr(say.text, "UNIQUE constraint") != NULL;
-	if (rc != ERR_REFUSED && err != NULL)
-		*err = say;
-	return rc == ERR_REFUSED ? 0 : rc;
-}
-
-int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err)
-{
-	bool unique;
-
-	return retry_one(e, r, key, &unique, err);
-}
-
-static int swap_rows(struct engine *e, struct retrying *t, struct err *err)
-{
-	struct cell **locals = arena_array(&t->arena, t->n + 1, sizeof *locals);
-	struct key *keys = arena_array(&t->arena, t->n + 1, sizeof *keys);
-	int rc = locals != NULL && keys != NULL ? 0 : err_set(err, ERR_NOMEM, "retrying quarantine: memory is short");
-
-	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
-		struct reg *r = catalog_number(e->catalog, t->rows[i].reg);
-
-		rc = key_from_column(t->rows[i].key, r->nkey, &t->arena, &keys[i], err);
-		if (rc == 0)
-			rc = table_take(e->table, r, keys[i], &t->arena, &locals[i], err);
-	}
-	for (uint32_t i = 0; i < t->n && rc == 0; i++)
-		rc = retry_row(e, catalog_number(e->catalog, t->rows[i].reg), t->rows[i].key, err);
-	for (uint32_t i = 0; i < t->n && rc == 0; i++)
-		rc = table_locals(e->table, catalog_number(e->catalog, t->rows[i].reg), keys[i], locals[i], err);
-	return rc;
-}
-
-/* Rows that stand in each other's way (two have changed a unique value for each other's): out together, in together. */
-static int retry_together(struct engine *e, struct retrying *t, struct err *err)
-{
-	uint64_t activity = e->activity;
-	struct err say = {0};
-	int rc = state_flush(e->state, err);
-
-	if (rc == 0)
-		rc = db_savepoint(e->db, err);
-	if (rc != 0)
-		return rc;
-	rc = swap_rows(e, t, &say);
-	if (rc == 0)
-		return db_savepoint_release(e->db, err);
-	db_savepoint_rollback(e->db);
-	state_forget(e->state);
-	e->activity = activity;
-	if (rc != ERR_REFUSED && err != NULL)
-		*err = say;
-	return rc == ERR_REFUSED ? 0 : rc;
-}
-
-int merge_retry(struct engine *e, uint32_t most, struct err *err)
-{
-	struct retrying t = {.catalog = e->catalog, .most = most};
-	uint32_t stuck = 0;
-	int rc;
-
-	t.rows = arena_array(&t.arena, most, sizeof *t.rows);
-	if (t.rows == NULL)
-		return err_set(err, ERR_NOMEM, "retrying quarantine: memory is short");
-	rc = quarantine_each(e->db, collect, &t, err);
-	for (uint32_t i = 0; rc == 0 && i < t.n; i++) {
-		bool unique;
-
-		rc = retry_one(e, catalog_number(e->catalog, t.rows[i].reg), t.rows[i].key, &unique, err);
-		if (unique)
-			t.rows[stuck++] = t.rows[i];
-	}
-	t.n = stuck;
-	if (rc == 0 && stuck > 1)
-		rc = retry_together(e, &t, err);
-	arena_release(&t.arena);
-	return rc;
 }
 
 /* ---- a row as state */

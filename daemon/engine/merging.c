@@ -80,6 +80,7 @@ int merging_load(struct merging *m, struct reg *r, struct key key, struct mergin
 	row->mend = MEND_NONE;
 	row->nown = 0;
 	row->refused = NULL;
+	row->inserted = false;
 	memset(row->down, 0, sizeof row->down);
 	memset(row->groups, 0, sizeof row->groups);
 	rc = state_load(m->e->state, r, key, &m->row, &row->held, err);
@@ -414,7 +415,9 @@ static int write_table(struct merging *m, struct merging_row *row, bool stands, 
 			any = true;
 		}
 	}
-	return any || insert ? table_write(m->e->table, r, row->held.key, insert, mask, cells, err) : 0;
+	rc = any || insert ? table_write(m->e->table, r, row->held.key, insert, mask, cells, err) : 0;
+	row->inserted = rc == 0 && insert;
+	return rc;
 }
 
 static bool waits_already(const struct merging *m, const struct merging_row *row)
@@ -489,8 +492,8 @@ static int touch(struct merging *m, struct merging_row *row, bool deleted, struc
 	t = arena_alloc(&m->pass, sizeof *t);
 	if (t == NULL)
 		return memory(m, err);
-	*t = (struct touched){m->touched, m->reg, key_copy(&m->pass, row->held.key), deleted,
-	                      deleted && row->held.row->row.decision->alive};
+	*t = (struct touched){.next = m->touched, .reg = m->reg, .key = key_copy(&m->pass, row->held.key), .deleted = deleted,
+	                      .left = deleted && row->held.row->row.decision->alive, .fresh = row->inserted};
 	m->touched = t;
 	return 0;
 }
@@ -552,6 +555,18 @@ static bool changed(const struct merging_row *row)
 	return false;
 }
 
+/* A person gave it up, and nothing new was said of what stands. */
+static bool given_up(const struct merging *m, const struct merging_row *row)
+{
+	if (!(row->held.flags & STATE_QUARANTINE) || m->retrying || row->refused != NULL ||
+	    row->held.row->row.decision->v != &row->held.set->row)
+		return false;
+	for (uint32_t g = 1; g < row->held.row->ngroups; g++)
+		if (shown_of(row, g) != row->shown[g])
+			return false;
+	return quarantine_dropped(m->e->db, m->reg, row->held.key_cell);
+}
+
 int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 {
 	struct engine *e = m->e;
@@ -568,7 +583,7 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 		    row->held.row->lives->next != NULL))
 			rc = m->table_stands ? 0 : complete_cells(m, row, err);
 		if (rc == 0)
-			rc = end_table(m, row, stands, err);
+			rc = given_up(m, row) ? 0 : end_table(m, row, stands, err);
 		if (rc == 0)
 			rc = state_save(e->state, &row->held, e->unit, false, &m->row, err);
 		e->activity++;

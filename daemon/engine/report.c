@@ -174,7 +174,7 @@ static const struct report_command {
 	{ { "issues", "list" }, true, 0, 0, "rusa", report_issues_list },
 	{ { "issues", "show" }, false, 1, 1, "", report_issues_show },
 	{ { "why", NULL }, false, 0, 2, "gue", report_why },
-	{ { "quarantine", "list" }, true, 0, 0, "", report_quarantine_list },
+	{ { "quarantine", "list" }, true, 0, 0, "a", report_quarantine_list },
 	{ { "segment", "list" }, true, 0, 0, "w", report_segment_list },
 	{ { "segment", "dump" }, false, 1, 1, "", report_segment_dump },
 	{ { "segment", "verify" }, false, 1, 1, "", report_segment_verify },

@@ -279,6 +279,10 @@ static int waiting_line(void *arg, const struct waiting_row *w)
 	put(j, "why", json_words(w->why));
 	put(j, "since", json_time(w->since_ms));
 	put(j, "tries", json_integer(w->tries));
+	put(j, "state", json_words(w->dropped_ms != 0 ? "dropped" : "waits"));
+	put(j, "dropped", w->dropped_ms != 0 ? json_time(w->dropped_ms) : json_null());
+	put(j, "reason", json_words(w->reason));
+	put(j, "actor", json_words(w->actor));
 	json_array_append_new(r->ret, j);
 	r->found = 1;
 	return 0;
@@ -289,5 +293,5 @@ int report_quarantine_list(struct report *r, struct err *err)
 	int rc = report_catalog(r, err);
 
 	r->ret = json_array();
-	return rc == 0 ? report_quarantine(r->db, waiting_line, r, err) : rc;
+	return rc == 0 ? report_quarantine(r->db, r->filter.all, waiting_line, r, err) : rc;
 }

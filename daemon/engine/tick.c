@@ -10,6 +10,8 @@
 #define LOOK_AGAIN_MS 1000
 #define HASH_ROWS 2000u
 #define RETRY_MS 5000
+#define RETRY_ROWS 500u
+#define RETRY_REST 10                    /* a sweep may take a tenth of the time */
 #define VIA_MS 3000
 #define ERASE_MS 1000
 #define CHECKPOINT_MS 3000
@@ -163,9 +165,12 @@ static int64_t hash(struct engine *e)
 	return rc != 0 || left == before ? LOOK_AGAIN_MS : left > 0 ? 0 : INT64_MAX;
 }
 
+/* When anything has come since the last sweep, a parent row, a policy, another schema, all of it is tried, slice after slice;
+ * else one slice at a time: what stands in the way may be the application's own. */
 static int64_t retry(struct engine *e)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
+	struct retry t = {.most = RETRY_ROWS, .after = e->retry_after};
 	int64_t now = steady_ms(e);
 	struct err err = {0};
 	int rc;
@@ -173,18 +178,32 @@ static int64_t retry(struct engine *e)
 	if (now < e->next_retry_ms)
 		return e->next_retry_ms - now;
 	e->next_retry_ms = now + RETRY_MS;
-	if (!quarantine_any(e->db))
+	if (!quarantine_waits(e->db))
 		return RETRY_MS;
+	if (!e->retry_sweep && e->retried != e->activity) {
+		e->retry_sweep = true;
+		e->retry_began_ms = now;
+		e->retried = e->activity;
+		t.after = 0;
+	}
 	rc = engine_begin(e, &err);
 	guard = e;
 	if (rc == 0)
 		rc = seal_empty(e, &err);
 	if (rc == 0)
-		rc = merge_retry(e, 500, &err);
+		rc = merge_retry(e, &t, &err);
 	if (rc == 0)
 		rc = engine_commit(e, &err);
 	report(e, "quarantine", rc, &err);
-	return RETRY_MS;
+	e->retry_after = rc == 0 ? t.after : 0;
+	if (rc != 0 || e->retry_after == 0) {
+		if (e->retry_sweep)
+			e->next_retry_ms = now + MAX(RETRY_MS, (steady_ms(e) - e->retry_began_ms) * RETRY_REST);
+		e->retry_sweep = false;
+	} else if (e->retry_sweep) {
+		e->next_retry_ms = now;
+	}
+	return e->next_retry_ms - now;
 }
 
 /* Values of rows that left the scope while nothing waited to go up. */

@@ -175,11 +175,11 @@ static void lagging_release(struct lagging *l)
 	arena_release(&l->a);
 }
 
-static int lags(void *arg, uint32_t reg, struct cell key)
+static int lags(void *arg, const struct waiting *w)
 {
 	struct lagging *l = arg;
 
-	if (reg != l->reg)
+	if (w->reg != l->reg)
 		return 0;
 	if (l->n == l->room) {
 		struct cell *more = arena_array(&l->a, l->room * 2 + 64, sizeof *more);
@@ -191,7 +191,7 @@ static int lags(void *arg, uint32_t reg, struct cell key)
 		l->keys = more;
 		l->room = l->room * 2 + 64;
 	}
-	l->keys[l->n++] = cell_copy(&l->a, key);
+	l->keys[l->n++] = cell_copy(&l->a, w->key);
 	return 0;
 }
 
@@ -199,7 +199,7 @@ static int lags(void *arg, uint32_t reg, struct cell key)
 static int quarantined(struct merging *m, struct reg *r, struct cell refers, uint64_t unit, struct err *err)
 {
 	_cleanup_(lagging_release) struct lagging l = {.reg = r->number};
-	int rc = quarantine_any(m->e->db) ? quarantine_each(m->e->db, lags, &l, err) : 0;
+	int rc = quarantine_any(m->e->db) ? quarantine_each(m->e->db, 0, lags, &l, err) : 0;
 
 	for (uint32_t i = 0; i < l.n && rc == 0; i++) {
 		struct merging_row row;

@@ -371,14 +371,62 @@ int quarantine_drop(struct db *db, const struct reg *r, struct cell key, struct 
 	return db_run(db, s, err);
 }
 
-int quarantine_each(struct db *db, int (*fn)(void *arg, uint32_t reg, struct cell key), void *arg, struct err *err)
+bool quarantine_waits(struct db *db)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_QUARANTINE_WAITS, NULL);
+	bool waits = db_step(db, s, NULL) > 0;
+
+	sqlite3_reset(s);
+	return waits;
+}
+
+bool quarantine_dropped(struct db *db, const struct reg *r, struct cell key)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_QUARANTINE_DROPPED, NULL);
+	bool dropped;
+
+	bind_u64(s, 1, r->number);
+	bind_cell(s, 2, key);
+	dropped = db_step(db, s, NULL) > 0;
+	sqlite3_reset(s);
+	return dropped;
+}
+
+int quarantine_give_up(struct db *db, int64_t id, int64_t at_ms, const char *reason, const char *actor, bool *ret_found,
+                       struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_QUARANTINE_GIVE_UP, err);
+	int rc;
+
+	sqlite3_bind_int64(s, 1, id);
+	sqlite3_bind_int64(s, 2, at_ms);
+	bind_text(s, 3, reason);
+	bind_text(s, 4, actor);
+	rc = db_run(db, s, err);
+	*ret_found = rc == 0 && sqlite3_changes(db->sql) > 0;
+	return rc;
+}
+
+int quarantine_again(struct db *db, int64_t id, struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_QUARANTINE_AGAIN, err);
+
+	sqlite3_bind_int64(s, 1, id);
+	return db_run(db, s, err);
+}
+
+int quarantine_each(struct db *db, int64_t after, int (*fn)(void *arg, const struct waiting *w), void *arg, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_QUARANTINE_EACH, err);
-	int rc, stop = 0;
+	int rc = 0, stop = 0;
 
-	sqlite3_bind_int(s, 1, 0);
-	while ((rc = db_step(db, s, err)) > 0 && stop == 0)
-		stop = fn(arg, (uint32_t)read_unsigned(s, 0), read_cell(s, 1));
+	sqlite3_bind_int64(s, 1, after);
+	while (stop == 0 && (rc = db_step(db, s, err)) > 0) {
+		const struct waiting w = { sqlite3_column_int64(s, 0), (uint32_t)read_unsigned(s, 1), read_cell(s, 2),
+			                   sqlite3_column_int(s, 3) != 0 };
+
+		stop = fn(arg, &w);
+	}
 	sqlite3_reset(s);
 	if (stop > 1)
 		return stop;
@@ -494,6 +542,19 @@ static int close_by(struct db *db, enum statement_id id, int64_t entry, const ch
 int record_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err)
 {
 	return close_by(db, SQL_RECORD_CLOSE, id, note, actor, ret_found, err);
+}
+
+int issue_noted(struct db *db, const char *kind, const char *reg, struct cell key, const char *note, const char *actor,
+                struct err *err)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_ISSUE_NOTED, err);
+
+	bind_text(s, 1, kind);
+	bind_text(s, 2, reg);
+	bind_cell(s, 3, key);
+	bind_text(s, 4, note);
+	bind_text(s, 5, actor);
+	return db_run(db, s, err);
 }
 
 int issue_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err)

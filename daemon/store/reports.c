@@ -124,17 +124,20 @@ static int one_waiting(sqlite3_stmt *s, void *arg)
 	const struct waiting_row w = {
 		.id = sqlite3_column_int64(s, 0), .since_ms = sqlite3_column_int64(s, 1), .tries = sqlite3_column_int64(s, 2),
 		.reg = (uint32_t)sqlite3_column_int64(s, 3), .key = read_cell(s, 4), .alive = sqlite3_column_int(s, 5) != 0,
-		.why = text_at(s, 6),
+		.why = text_at(s, 6), .dropped_ms = sqlite3_column_int64(s, 7), .reason = text_at(s, 8), .actor = text_at(s, 9),
 	};
 
 	return c->fn(c->arg, &w);
 }
 
-int report_quarantine(struct db *db, int (*fn)(void *arg, const struct waiting_row *w), void *arg, struct err *err)
+int report_quarantine(struct db *db, bool all, int (*fn)(void *arg, const struct waiting_row *w), void *arg, struct err *err)
 {
 	struct waiting_call c = { fn, arg };
+	sqlite3_stmt *s = db_statement(db, SQL_REPORT_QUARANTINE, err);
 
-	return each(db, whole(db, SQL_REPORT_QUARANTINE, err), one_waiting, &c, err);
+	if (s != NULL)
+		sqlite3_bind_int(s, 1, all);
+	return each(db, s, one_waiting, &c, err);
 }
 
 struct proposal_call {

@@ -11,6 +11,7 @@ struct touched {                         /* a row whose foreign keys are looked 
 	struct key key;
 	bool deleted;
 	bool left;                       /* it lives, but not in this node's scope any more */
+	bool fresh, broken;              /* the pass put it into the table; it breaks a key */
 };
 
 struct reported {                        /* lists an author reported active, for rule 1 */
@@ -82,6 +83,7 @@ struct merging_row {
 	uint64_t up;                     /* the row becomes dirty for the parent */
 	uint64_t down[2];                /* children */
 	uint64_t groups[2];
+	bool inserted;                   /* into the table, by this pass */
 	const char *refused;             /* sealing: why the table did not take back what stands; it waits in quarantine */
 	uint32_t nown;                   /* own parts of this row, for the delta */
 	struct value own[LIMIT_GROUPS];
@@ -139,9 +141,21 @@ int vouched_delta(struct merging *m, struct merging_row *row, const struct value
 /* Two units entered one key; v was refused for it. */
 int vouched_clash(struct merging *m, const struct merging_row *row, const struct value *v, struct err *err);
 
-/* Rows that wait in quarantine are tried again, at most `most`. */
+/* A merging whose rule asks what a payload's does. */
+void merge_begin(struct merging *m, struct engine *e, const struct arrival *from, struct counts *counts);
+/* Adds to *waiting (in `keep`) the touched rows that break a foreign key, and what depends on them: rows new to the table
+ * are taken out of it meanwhile, so where *ret_found is true the caller goes back to its savepoint. */
+int merge_breaking(struct merging *m, struct touched **waiting, struct arena *keep, bool *ret_found, struct err *err);
+
+/* ---- engine/retry.c: rows that wait in quarantine are tried again, in the order of their entries; those that were
+ * given up are not. */
+struct retry {
+	uint32_t most;                   /* entries looked at */
+	int64_t after;                   /* behind which entry; afterwards behind which to go on, 0: the end was reached */
+	uint32_t applied;                /* how many the table took */
+};
+int merge_retry(struct engine *e, struct retry *t, struct err *err);
 int merge_retry_row(struct engine *e, struct reg *r, struct cell key, struct err *err);  /* 0 also where it still waits */
-int merge_retry(struct engine *e, uint32_t most, struct err *err);
 
 /* ---- engine/via.c: rows whose unit is that of the row they refer to */
 /* The unit of the row of r->parent that a cell refers to, while it lives in this node's scope; else UNIT_NONE. */

@@ -61,6 +61,9 @@ struct engine {
 	int64_t schema_version;
 	int64_t walk_ms, walk_began_ms, next_weekly_ms;  /* the background audit: when it goes on; when its chunk began */
 	int64_t next_retry_ms, next_via_ms, next_erase_ms, next_checkpoint_ms, next_broadcast_ms, next_reclaim_ms;
+	int64_t retry_after, retry_began_ms;     /* quarantine: behind which entry it goes on; when the sweep began */
+	uint64_t retried;                /* activity when it began: what has come since may have mended something */
+	bool retry_sweep;                /* the whole of it, slice after slice */
 	bool paused;                     /* terracectl schema begin: nothing is captured, taken or sent until schema end */
 	int64_t noted_s;                 /* tree time of the last time note (top) */
 	struct said said[32];

@@ -41,9 +41,23 @@ int quarantine_put(struct db *db, const struct reg *r, struct cell key, bool ali
                    int64_t at_ms, struct err *err);
 int quarantine_get(struct db *db, const struct reg *r, struct cell key, struct arena *a, bool *ret_found,
                    bool *ret_alive, struct slice *ret_value, struct err *err);
-bool quarantine_any(struct db *db);
+bool quarantine_any(struct db *db);      /* given up or not */
+bool quarantine_waits(struct db *db);    /* one that nobody gave up */
 int quarantine_drop(struct db *db, const struct reg *r, struct cell key, struct err *err);
-int quarantine_each(struct db *db, int (*fn)(void *arg, uint32_t reg, struct cell key), void *arg, struct err *err);
+/* From the entry behind `after` on; what fn returns, if not 0, ends it, and above 1 is returned. */
+struct waiting {
+	int64_t id;
+	uint32_t reg;                    /* its number */
+	struct cell key;                 /* until fn returns */
+	bool dropped;
+};
+int quarantine_each(struct db *db, int64_t after, int (*fn)(void *arg, const struct waiting *w), void *arg, struct err *err);
+/* A person gives the entry up: nothing tries it until another value of the row comes, or quarantine_again.  *ret_found
+ * false: there is none that waits. */
+int quarantine_give_up(struct db *db, int64_t id, int64_t at_ms, const char *reason, const char *actor, bool *ret_found,
+                       struct err *err);
+int quarantine_again(struct db *db, int64_t id, struct err *err);
+bool quarantine_dropped(struct db *db, const struct reg *r, struct cell key);
 
 int issue_put(struct db *db, const char *kind, const char *reg, struct cell key, uint64_t unit, const char *text,
               int64_t at_ms, struct err *err);
@@ -53,6 +67,9 @@ int issue_solved(struct db *db, const char *kind, const char *reg, struct cell k
 
 /* A person closes an open entry with a note; *ret_found false: there is none of that number. */
 int record_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err);
+/* One that is only there to be read later: it is closed as it is made. */
+int issue_noted(struct db *db, const char *kind, const char *reg, struct cell key, const char *note, const char *actor,
+                struct err *err);
 int issue_close(struct db *db, int64_t id, const char *note, const char *actor, bool *ret_found, struct err *err);
 
 int event_put(struct db *db, int64_t at_ms, int level, const char *kind, uint64_t peer, const char *segment,

@@ -36,8 +36,11 @@ struct waiting_row {                     /* of the quarantine; id 0: too large t
 	struct cell key;
 	bool alive;
 	const char *why;
+	int64_t dropped_ms;              /* 0 = it waits */
+	const char *reason, *actor;      /* of who gave it up */
 };
-int report_quarantine(struct db *db, int (*fn)(void *arg, const struct waiting_row *w), void *arg, struct err *err);
+/* all: also those that were given up. */
+int report_quarantine(struct db *db, bool all, int (*fn)(void *arg, const struct waiting_row *w), void *arg, struct err *err);
 
 /* A proposal.  It has no number of its own: people name it by one made of what it is, which is the same on every node
  * of the path.  Another value in its place has another number of the same place (proposal_place). */

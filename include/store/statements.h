@@ -239,11 +239,16 @@
 	X(WAS_ADD, "INSERT INTO terrace_was(register, key, unit) SELECT ?1, ?2, ?3 WHERE NOT EXISTS(SELECT 1 FROM terrace_was WHERE register = ?1 AND key = ?2 AND unit = ?3)") \
 	X(WAS_EACH, "SELECT unit FROM terrace_was WHERE register = ?1 AND key = ?2") \
 	X(WAS_CLEAR, "DELETE FROM terrace_was WHERE register = ?1 AND key = ?2") \
-	X(QUARANTINE_PUT, "INSERT INTO terrace_quarantine(register, key, alive, value, why, since, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT(register, key) DO UPDATE SET alive = ?3, value = ?4, why = ?5, tries = tries + 1") \
+	X(QUARANTINE_PUT, "INSERT INTO terrace_quarantine(register, key, alive, value, why, since, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT(register, key) DO UPDATE SET alive = ?3, value = ?4, why = ?5, tries = tries + 1, dropped = CASE WHEN value IS ?4 AND alive = ?3 THEN dropped END") \
 	X(QUARANTINE_GET, "SELECT alive, value FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
 	X(QUARANTINE_DROP, "DELETE FROM terrace_quarantine WHERE register = ?1 AND key = ?2") \
 	X(QUARANTINE_ANY, "SELECT 1 FROM terrace_quarantine LIMIT 1") \
-	X(QUARANTINE_EACH, "SELECT register, key FROM terrace_quarantine WHERE id > ?1 ORDER BY id") \
+	X(QUARANTINE_WAITS, "SELECT 1 FROM terrace_quarantine WHERE dropped IS NULL LIMIT 1") \
+	X(QUARANTINE_EACH, "SELECT id, register, key, dropped IS NOT NULL FROM terrace_quarantine WHERE id > ?1 ORDER BY id") \
+	X(QUARANTINE_DROPPED, "SELECT 1 FROM terrace_quarantine WHERE register = ?1 AND key = ?2 AND dropped IS NOT NULL") \
+	X(QUARANTINE_GIVE_UP, "UPDATE terrace_quarantine SET dropped = ?2, reason = ?3, actor = ?4 WHERE id = ?1 AND dropped IS NULL") \
+	X(QUARANTINE_AGAIN, "UPDATE terrace_quarantine SET dropped = NULL WHERE id = ?1") \
+	X(ISSUE_NOTED, "UPDATE terrace_issue SET state = 'closed', note = ?4, actor = ?5 WHERE kind = ?1 AND register IS ?2 AND key IS ?3") \
 	X(ISSUE_AGAIN, "UPDATE terrace_issue SET text = ?5, unit = ?4, since = CASE WHEN state = 'open' THEN since ELSE ?6 END, state = 'open' WHERE kind = ?1 AND register IS ?2 AND key IS ?3") \
 	X(ISSUE_ADD, "INSERT INTO terrace_issue(kind, register, key, unit, text, since) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(ISSUE_ANY, "SELECT 1 FROM terrace_issue WHERE kind = ?1 AND register = ?2 AND state = 'open' LIMIT 1") \
@@ -257,12 +262,12 @@
 	X(DUPLICATE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = 'duplicate-identity' AND register = ?1 AND state = 'open'") \
 	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \
-	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE open <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
+	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine WHERE dropped IS NULL), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE open <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
 	/* (end of records) */ \
 	/* reports */ \
 	X(REPORT_RECORDS, "SELECT id, register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, at, tree_time, kept, lost, base, kept_text, lost_text, base_text, say, vouched, state, note, actor FROM terrace_record WHERE (?1 = 0 OR id = ?1) AND (?2 IS NULL OR register = ?2 COLLATE NOCASE) AND (?3 IS NULL OR key = ?3) AND (?4 IS NULL OR grp = ?4) AND (?5 = 0 OR unit BETWEEN ?5 AND ?6 OR lost_unit BETWEEN ?5 AND ?6) AND at >= ?7 AND (?8 <> 0 OR state = 'open') AND (?9 = 0 OR (?9 = 1) = (kind IN ('superseded', 'edited-while-deleted'))) ORDER BY at, id") \
 	X(REPORT_ISSUES, "SELECT id, since, kind, register, text, state, note, actor, key, unit FROM terrace_issue WHERE (?1 = 0 OR id = ?1) AND (?2 IS NULL OR register = ?2 COLLATE NOCASE) AND (?3 IS NULL OR key = ?3) AND (?5 = 0 OR unit BETWEEN ?5 AND ?6) AND since >= ?7 AND (?8 <> 0 OR state = 'open') ORDER BY id") \
-	X(REPORT_QUARANTINE, "SELECT id, since, tries, register, key, alive, why FROM terrace_quarantine WHERE ?1 = 0 UNION ALL SELECT 0, i.since, 0, r.number, i.key, 1, 'too-large: ' || i.text FROM terrace_issue i JOIN terrace_register r ON r.name = i.register WHERE i.kind = 'too-large' AND i.state = 'open' AND ?1 = 0 ORDER BY id") \
+	X(REPORT_QUARANTINE, "SELECT id, since, tries, register, key, alive, why, dropped, CASE WHEN dropped IS NOT NULL THEN reason END, CASE WHEN dropped IS NOT NULL THEN actor END FROM terrace_quarantine WHERE ?1 <> 0 OR dropped IS NULL UNION ALL SELECT 0, i.since, 0, r.number, i.key, 1, 'too-large: ' || i.text, NULL, NULL, NULL FROM terrace_issue i JOIN terrace_register r ON r.name = i.register WHERE i.kind = 'too-large' AND i.state = 'open' ORDER BY id") \
 	X(REPORT_PROPOSALS, "SELECT a.register, a.grp, a.key, a.slot, a.value, a.text, a.since, a.open, r.name, coalesce(g.name, 'row') FROM terrace_aside a JOIN terrace_register r ON r.number = a.register LEFT JOIN terrace_group g ON g.register = a.register AND g.number = a.grp WHERE a.open <> 0 AND (?1 IS NULL OR r.name = ?1 COLLATE NOCASE) ORDER BY a.register, a.key, a.grp, a.slot") \
 	X(REPORT_PROPOSALS_CLOSED, "SELECT a.register, a.grp, a.key, a.slot, a.value, a.text, a.since, a.open, r.name, coalesce(g.name, 'row') FROM terrace_aside a JOIN terrace_register r ON r.number = a.register LEFT JOIN terrace_group g ON g.register = a.register AND g.number = a.grp WHERE a.slot <> 0 AND a.open = 0 AND (?1 IS NULL OR r.name = ?1 COLLATE NOCASE) ORDER BY a.register, a.key, a.grp, a.slot") \
 	X(REPORT_EVENTS, "SELECT id, at, kind, segment, text, level, peer FROM terrace_event WHERE (?5 = 0 OR peer BETWEEN ?5 AND ?6) AND at >= ?7 AND (?10 IS NULL OR kind = ?10) ORDER BY id") \

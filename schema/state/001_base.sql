@@ -31,9 +31,10 @@ CREATE TABLE terrace_aside(register INTEGER NOT NULL, key NOT NULL, life_unit IN
 CREATE INDEX terrace_aside_open ON terrace_aside(register, key) WHERE open <> 0;
 CREATE TABLE terrace_overflow(register INTEGER NOT NULL, key NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL, cell BLOB,
   PRIMARY KEY(register, key, grp, name)) WITHOUT ROWID;
+-- dropped: when a person gave one up (ms): the table keeps what it shows, nothing tries it until another value comes
 CREATE TABLE terrace_quarantine(id INTEGER PRIMARY KEY, register INTEGER NOT NULL, key NOT NULL, alive INTEGER NOT NULL,
-  value BLOB, why TEXT NOT NULL, since INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, depends TEXT,
-  UNIQUE(register, key));
+  value BLOB, why TEXT NOT NULL, since INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, dropped INTEGER, reason TEXT,
+  actor TEXT, UNIQUE(register, key));
 -- units in which a row has been before it moved: what their nodes wrote before they knew of it is judged like any other
 CREATE TABLE terrace_was(register INTEGER NOT NULL, key NOT NULL, unit INTEGER NOT NULL,
   PRIMARY KEY(register, key, unit)) WITHOUT ROWID;

@@ -40,7 +40,7 @@ CREATE VIEW terrace_status AS
       ORDER BY contact DESC LIMIT 1) AS superior,
     (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', contact / 1000, 'unixepoch') FROM terrace_link
       WHERE peer NOT IN (SELECT unit FROM terrace_peer) AND contact > 0 ORDER BY contact DESC LIMIT 1) AS last_contact,
-    (SELECT count(*) FROM terrace_quarantine) AS quarantine,
+    (SELECT count(*) FROM terrace_quarantine WHERE dropped IS NULL) AS quarantine,
     (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted'))
       AS conflicts_open,
     (SELECT count(*) FROM terrace_aside WHERE open <> 0) AS proposals_open,

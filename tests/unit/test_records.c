@@ -156,10 +156,10 @@ static void test_resolved(void **state)
 	assert_string_equal(held(id, &a).state, "resolved");
 }
 
-static int count_row(void *arg, uint32_t reg, struct cell key)
+static int count_row(void *arg, const struct waiting *w)
 {
-	assert_int_equal(reg, 4);
-	assert_int_equal(key.i, 8);
+	assert_int_equal(w->reg, 4);
+	assert_int_equal(w->key.i, 8);
 	(*(int *)arg)++;
 	return 0;
 }
@@ -180,7 +180,7 @@ static void test_quarantine(void **state)
 	assert_true(quarantine_any(db));
 	OK(quarantine_get(db, &r, key, &a, &found, &alive, &value, &e));
 	assert_true(found && !alive && slice_equal(value, slice_of("later")));
-	OK(quarantine_each(db, count_row, &n, &e));
+	OK(quarantine_each(db, 0, count_row, &n, &e));
 	assert_int_equal(n, 1);
 	OK(quarantine_drop(db, &r, key, &e));
 	assert_false(quarantine_any(db));
