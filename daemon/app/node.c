@@ -76,6 +76,8 @@ int node_open(struct node *n, const char *home, struct err *err)
 		                          .source = source_system(),
 		                          .seal_ms = n->settings.seal_ms,
 		                          .seal_max_ms = n->settings.seal_max_ms,
+		                          .space_soft_mb = n->settings.space_soft_mb,
+		                          .space_hard_mb = n->settings.space_hard_mb,
 		                          .urls = (const char *const *)n->settings.urls,
 		                          .event = on_event,
 		                          .renewed = on_renewed,

@@ -86,7 +86,7 @@ static int check_number(cfg_t *cfg, cfg_opt_t *opt)
 		const char *name;
 		long least, most;
 	} limits[] = { { "seal_ms", 1, 60000 }, { "seal_max_ms", 1, 600000 }, { "interval", 0, 7 * 86400 },
-		       { "rate_kbps", 0, 100000000 } };
+		       { "rate_kbps", 0, 100000000 }, { "space_soft_mb", 0, SPACE_MOST_MB }, { "space_hard_mb", 0, SPACE_MOST_MB } };
 	long x = cfg_opt_getnint(opt, 0);
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -125,7 +125,7 @@ static int check_window(cfg_t *cfg, cfg_opt_t *opt)
 
 static void set_checks(cfg_t *cfg)
 {
-	static const char *const numbers[] = { "seal_ms", "seal_max_ms", "upstream|interval", "upstream|rate_kbps" };
+	static const char *const numbers[] = { "seal_ms", "seal_max_ms", "space_soft_mb", "space_hard_mb", "upstream|interval", "upstream|rate_kbps" };
 
 	cfg_set_error_function(cfg, on_error);
 	cfg_set_validate_func(cfg, "unit", check_unit);
@@ -191,11 +191,15 @@ static int copy_all(cfg_t *cfg, struct settings *s, const char *path, struct err
 			return err_set(err, ERR_CONFIG, "%s: %s is missing", path, needed[i]);
 	if (cfg_getint(cfg, "seal_max_ms") < cfg_getint(cfg, "seal_ms"))
 		return err_set(err, ERR_CONFIG, "%s: seal_max_ms is less than seal_ms", path);
+	if (cfg_getint(cfg, "space_soft_mb") < cfg_getint(cfg, "space_hard_mb"))
+		return err_set(err, ERR_CONFIG, "%s: space_soft_mb is less than space_hard_mb", path);
 	int r = unit_parse(slice_of(cfg_getstr(cfg, "unit")), &s->unit, err);
 	snprintf(s->line, sizeof(s->line), "%s", cfg_getstr(cfg, "line"));
 	snprintf(s->name, sizeof(s->name), "%s", cfg_getstr(cfg, "name"));
 	s->seal_ms = (int)cfg_getint(cfg, "seal_ms");
 	s->seal_max_ms = (int)cfg_getint(cfg, "seal_max_ms");
+	s->space_soft_mb = (uint32_t)cfg_getint(cfg, "space_soft_mb");
+	s->space_hard_mb = (uint32_t)cfg_getint(cfg, "space_hard_mb");
 	s->database = path_join(s->home, cfg_getstr(cfg, "database"));
 	if (!r && !s->database)
 		r = no_memory(err);
@@ -267,6 +271,8 @@ static int parse(struct slice text, const char *path, struct settings *s, struct
 		CFG_STR("console", NULL, CFGF_NONE),
 		CFG_INT("seal_ms", 200, CFGF_NONE),
 		CFG_INT("seal_max_ms", 2000, CFGF_NONE),
+		CFG_INT("space_soft_mb", SPACE_SOFT_MB, CFGF_NONE),
+		CFG_INT("space_hard_mb", SPACE_HARD_MB, CFGF_NONE),
 		CFG_SEC("upstream", upstream, CFGF_MULTI),
 		CFG_END(),
 	};
@@ -385,6 +391,7 @@ void settings_put(const struct settings *s, struct buf *b)
 	put_urls(b, "url", s->urls);
 	put_text(b, "console", s->console);
 	buf_printf(b, "%-11s = %d\n%-11s = %d\n", "seal_ms", s->seal_ms, "seal_max_ms", s->seal_max_ms);
+	buf_printf(b, "%-11s = %u\n%-11s = %u\n", "space_soft_mb", s->space_soft_mb, "space_hard_mb", s->space_hard_mb);
 	settings_put_upstream(s, b);
 }
 

@@ -143,6 +143,16 @@ int file_make_folder(const char *path, mode_t mode, struct err *err)
 	return 0;
 }
 
+bool file_reserve(const char *path, size_t n)
+{
+	_cleanup_(fd_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool done = fd >= 0 && posix_fallocate(fd, 0, (off_t)n) == 0;
+
+	if (fd >= 0 && !done)
+		unlink(path);
+	return done;
+}
+
 int file_remove(const char *path, struct err *err)
 {
 	if (unlink(path) < 0 && errno != ENOENT)

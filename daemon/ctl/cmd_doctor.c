@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "app/home.h"
@@ -124,11 +123,15 @@ static void look_at_certificate(struct visit *v)
 
 static void look_at_space(struct visit *v)
 {
-	struct statvfs fs;
+	unsigned long long mb = space_free_mb(file_exists(v->settings.database) ? v->settings.database : v->c->home);
+	enum space s = space_state(mb, v->settings.space_soft_mb, v->settings.space_hard_mb, SPACE_GOOD);
 
-	if (statvfs(v->settings.database, &fs) && statvfs(v->c->home, &fs))
+	if (s != SPACE_GOOD) {
+		notef(v, "disk", s == SPACE_HARD ? BAD : WARN, s == SPACE_HARD ?
+		      words(v, "make room; until then nothing is sealed or taken", "请清理磁盘；此前不封装、不接收") :
+		      words(v, "make room; until then subordinates have to wait", "请清理磁盘；此前下级须等待"), "%llu MB are free", mb);
 		return;
-	unsigned long long mb = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
+	}
 	notef(v, "disk", mb < SPACE_MB ? WARN : GOOD, mb < SPACE_MB ? words(v, "make room; writing stops when the disk is full", "请清理磁盘；磁盘写满后无法登记") : "",
 	      "%llu MB are free", mb);
 }

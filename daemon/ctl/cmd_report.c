@@ -47,6 +47,8 @@ static int run(const struct settings *s, const char *home_folder, const char *co
 		                          .url = s->has_upstream ? s->upstream_urls[0] : NULL,
 		                          .chain = enrolled ? &chain : NULL,
 		                          .now_ms = source_system().wall_ms(NULL),
+		                          .space_soft_mb = s->space_soft_mb,
+		                          .space_hard_mb = s->space_hard_mb,
 		                          .fetched = fetched };
 
 	return report_run(&home, words, n, ret, ret_status, err);

@@ -262,5 +262,7 @@ const struct phrase phrases_errors[] = {
 	{ "not GB18030", "不是 GB18030 编码" },
 	/* a place in front of any of these */
 	{ "%s:%u: %s", "{1}:{2}: {3}" },
+	{ "the disk of unit %s is nearly full; it takes no segments until there is room", "单位 {1} 的磁盘将满；腾出空间前不接收数据段" },
+	{ "the disk of this node is nearly full; the feed is taken when there is room", "本节点磁盘将满；腾出空间后再接收下发" },
 	{ NULL, NULL },
 };

@@ -136,5 +136,10 @@ const struct phrase phrases_events[] = {
 	{ "NOT NULL constraint failed: %s", "必填字段为空：{1}" },
 	{ "CHECK constraint failed: %s", "不符合检查约束：{1}" },
 	{ "FOREIGN KEY constraint failed", "关联的数据不存在" },
+	{ "the disk is nearly full (%s MB are free): nothing is sealed or taken until there is room; what the application writes waits in its log. Make room",
+	  "磁盘将满（剩余 {1} MB）：腾出空间前不封装、不接收；业务程序的写入留在日志中等待。请清理磁盘" },
+	{ "the disk fills (%s MB are free): segments of subordinates are refused until there is room. Make room",
+	  "磁盘空间不足（剩余 {1} MB）：腾出空间前拒收下级的数据段。请清理磁盘" },
+	{ "the disk has room again (%s MB are free)", "磁盘空间已恢复（剩余 {1} MB）" },
 	{ NULL, NULL },
 };

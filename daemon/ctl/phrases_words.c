@@ -212,5 +212,7 @@ const struct phrase phrases_words[] = {
 	{ "%s can be reached", "{1} 可以连通" },
 	{ "none: this node is the top of its tree", "无：本节点为最高级" },
 	{ "TLS, and the superior is the one that issued our certificate", "TLS 正常，上级即签发本节点证书的单位" },
+	{ "the disk is nearly full and nothing is sealed or taken: make room", "磁盘将满，暂停封装和接收：请清理磁盘" },
+	{ "the disk fills and subordinates have to wait: make room", "磁盘空间不足，下级须等待：请清理磁盘" },
 	{ NULL, NULL },
 };

@@ -74,7 +74,7 @@ void event(struct engine *e, int level, const char *kind, uint64_t peer, const c
 	va_end(args);
 	if (level <= LOG_LEVEL_NOTICE && peer != UNIT_NONE && !may_say(e, kind, peer, text, sizeof text))
 		return;
-	if (level <= LOG_LEVEL_INFO && e->db != NULL)
+	if (level <= LOG_LEVEL_INFO && e->db != NULL && e->space != SPACE_HARD)
 		event_put(e->db, now_ms(e), level, kind, peer, segment, text, NULL);
 	if (e->options.event != NULL)
 		e->options.event(e->options.arg, level, kind, peer, segment, text);

@@ -41,6 +41,8 @@ int engine_feed_take(struct engine *e, struct slice body, struct err *err)
 
 	if (body.n == 0)
 		return 0;
+	if (e->space == SPACE_HARD)
+		return err_set(err, ERR_FULL, "the disk of this node is nearly full; the feed is taken when there is room");
 	if (key == NULL)
 		return err_set(err, ERR_CHAIN, "this node's chain does not name its parent; renew it");
 	if (read_u8(&r) != CONTACT_FORMAT)
@@ -67,7 +69,7 @@ int engine_feed_take(struct engine *e, struct slice body, struct err *err)
 
 bool engine_feed_ready(struct engine *e, uint64_t peer)
 {
-	return e->ready && run_waits(e, peer);
+	return e->ready && e->space != SPACE_HARD && run_waits(e, peer);
 }
 
 static int take_receipt(struct engine *e, const struct facts *peer, uint64_t after, const struct digest *hash,
@@ -122,6 +124,8 @@ int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t afte
 	if (l.twin)
 		return err_set(err, ERR_REFUSED, "two machines run as unit %012llu; settle it with `terracectl rejoin`",
 		               (unsigned long long)peer->unit);
+	if (e->space == SPACE_HARD)
+		return 0;                        /* what is built is written down, and there is no room */
 	if (found && !e->ready)
 		return 0;                        /* nothing is known to be right here before this node has healed itself */
 	if (!found || !l.healed || !greeted(e, peer->unit))

@@ -42,7 +42,6 @@
 #include "engine/hello.h"
 
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "base/log.h"
 #include "core/status.h"
@@ -189,13 +188,6 @@ void hello_answer_get(struct reader *r, struct hello_answer *ret)
 }
 
 /* ---- making */
-
-static uint64_t disk_mib(const struct engine *e)
-{
-	struct statvfs v;
-
-	return statvfs(e->options.database, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize >> 20 : 0;
-}
 
 static int fill_epochs(struct engine *e, struct hello *h, struct err *err)
 {
@@ -353,7 +345,7 @@ static int put_digests(struct engine *e, struct buf *b, struct err *err)
 	buf_put_varint(b, need_count(e->db, UNIT_NONE));
 	buf_put_varint(b, missing);
 	buf_put_varint(b, log_pending(e->db));
-	buf_put_varint(b, disk_mib(e));
+	buf_put_varint(b, space_free_mb(e->options.database));
 	buf_put_varint(b, n);
 	buf_put(b, part.p, part.n);
 	return rc;

@@ -503,6 +503,9 @@ static int check_link(struct pushing *p, struct err *err)
 
 	if (rc != 0)
 		return rc;
+	if (p->e->space != SPACE_GOOD)
+		return err_set(err, ERR_FULL, "the disk of unit %012llu is nearly full; it takes no segments until there is room",
+		               (unsigned long long)p->e->unit);
 	if (p->l.twin)
 		return err_set(err, ERR_REFUSED, "two machines run as unit %012llu; settle it with `terracectl rejoin`",
 		               (unsigned long long)p->peer->unit);

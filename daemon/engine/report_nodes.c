@@ -236,9 +236,22 @@ json_t *report_child_json(const struct report *r, const struct node_known *k)
 }
 
 
+enum space report_space(const struct report *r)
+{
+	return space_state(space_free_mb(r->home->database), r->home->space_soft_mb, r->home->space_hard_mb, SPACE_GOOD);
+}
+
 const char *report_own_next(const struct report *r, const struct link *l, bool has_link, const struct issuers *p,
                             const struct record_counts *counts)
 {
+	switch (report_space(r)) {
+	case SPACE_HARD:
+		return "the disk is nearly full and nothing is sealed or taken: make room";
+	case SPACE_SOFT:
+		return "the disk fills and subordinates have to wait: make room";
+	case SPACE_GOOD:
+		break;
+	}
 	if (has_link && l->twin)
 		return "two machines use its identity: settle it with terracectl rejoin";
 	if (r->home->parent != UNIT_NONE && !(has_link && report_is_recent(r, l->contact_ms)))

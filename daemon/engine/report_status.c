@@ -132,6 +132,7 @@ int report_status(struct report *r, struct err *err)
 	put(r->ret, "policy", report_issuers_json(&issuers));
 	put(r->ret, "log_pending", json_count(rows));
 	put(r->ret, "upstream", up);
+	put(r->ret, "space", json_pack("{s:I, s:s}", "free_mb", (json_int_t)space_free_mb(r->home->database), "state", space_name(report_space(r))));
 	put(r->ret, "children", children);
 	put(r->ret, "quarantine", json_count(counts.quarantine));
 	put(r->ret, "conflicts_open", json_count(counts.conflicts));

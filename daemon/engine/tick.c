@@ -21,6 +21,7 @@
 #define RECLAIM_MS 86400000
 
 #define BUSY_SAY_MS 60000
+#define SAY_MS 60000
 
 /* Another program holds the lock: a line a minute to the journal (the sync log stands in the file that is locked), and
  * one in both when it is over. */
@@ -46,9 +47,16 @@ static void report_busy(struct engine *e, int rc, const struct err *err)
 
 static void report(struct engine *e, const char *kind, int rc, const struct err *err)
 {
+	int64_t now = steady_ms(e);
+
 	report_busy(e, rc, err);
-	if (rc != 0 && rc != ERR_STOPPING && rc != ERR_BUSY)
-		event(e, LOG_LEVEL_ERROR, kind, UNIT_NONE, NULL, "%s", err->text);
+	if (rc == 0 || rc == ERR_STOPPING || rc == ERR_BUSY || (e->options.space_hard_mb != 0 && rc == ERR_FULL))
+		return;                          /* a full disk is the space's to tell */
+	if (rc == e->said_rc && now - e->said_ms < SAY_MS)
+		return;
+	e->said_rc = rc;
+	e->said_ms = now;
+	event(e, LOG_LEVEL_ERROR, kind, UNIT_NONE, NULL, "%s", err->text);
 }
 
 /* Milliseconds until the log wants to be looked at again; 0 = now. */
@@ -333,6 +341,9 @@ int64_t engine_tick(struct engine *e, bool hint)
 	wait = MIN(wait, replaced(e));
 	if (e->paused)
 		return wait;
+	wait = MIN(wait, space_look(e));
+	if (e->space == SPACE_HARD)
+		return MIN(wait, compare(e));
 	wait = MIN(wait, schema(e));
 	wait = MIN(wait, look(e, hint));
 	rc = watch_step(e, &more, &err);

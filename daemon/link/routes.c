@@ -103,7 +103,7 @@ const struct route routes_link[] = {
 	{ "POST", "/v1/enroll", ROUTE_BODY | ROUTE_ANYBODY | ROUTE_TRIES, LIMIT_ENROLL_BODY, run_enroll, NULL },
 	{ "POST", "/v1/hello", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_HELLO_BODY, run_hello, NULL },
 	{ "POST", "/v1/renew", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_ENROLL_BODY, run_renew, NULL },
-	{ "POST", "/v1/segments", ROUTE_BODY | ROUTE_EXPIRED, PUSH_BODY, run_push, NULL },
+	{ "POST", "/v1/segments", ROUTE_BODY | ROUTE_EXPIRED | ROUTE_SPACE, PUSH_BODY, run_push, NULL },
 	{ "POST", "/v1/reconcile", ROUTE_BODY, LIMIT_RECONCILE_BODY + LIMIT_RECONCILE_STATES, run_round, NULL },
 	{ "GET", "/v1/segments", 0, 0, run_evidence, NULL },
 	{ "GET", "/v1/feed", 0, 0, run_feed, ready_feed },

@@ -79,6 +79,7 @@ struct server {
 	struct tries tries;
 	struct buf revoked;
 	int64_t tree_time, published_ms, log_after;
+	enum space space;
 	uint32_t unlogged;
 };
 
@@ -307,6 +308,7 @@ static void watch(struct engine *e, void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	s->tree_time = tree_time;
+	s->space = engine_space(e);
 	if (due)
 		s->published_ms = now;
 	if (have) {
@@ -500,13 +502,14 @@ static int check_head(struct server *s, struct MHD_Connection *c, struct request
 		return r;
 	}
 	r = check_length(c, route, err);
-	if (!r && (route->flags & ROUTE_TRIES)) {
-		pthread_mutex_lock(&s->lock);
-		bool allowed = tries_allow(&s->tries, from, now_ms(s));
-		pthread_mutex_unlock(&s->lock);
-		if (!allowed)
-			r = err_set(err, ERR_BUSY, "%s: too many tries from this address; wait a minute", route->path);
-	}
+	pthread_mutex_lock(&s->lock);
+	bool allowed = r || !(route->flags & ROUTE_TRIES) || tries_allow(&s->tries, from, now_ms(s));
+	bool room = !(route->flags & ROUTE_SPACE) || s->space == SPACE_GOOD;
+	pthread_mutex_unlock(&s->lock);
+	if (!r && !room)
+		return err_set(err, ERR_FULL, "%s: the disk of this node is nearly full; try again later", route->path);
+	if (!allowed)
+		r = err_set(err, ERR_BUSY, "%s: too many tries from this address; wait a minute", route->path);
 	return r;
 }
 

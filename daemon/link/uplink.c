@@ -47,7 +47,7 @@ struct uplink {
 	bool feed_empty, frozen;
 	bool told_joined;                /* what the log says last */
 	struct buf body, receipt;
-	_Atomic bool stop, poked, push_ready, hello_due, round_ready, renew_due, upload_only;
+	_Atomic bool stop, poked, push_ready, hello_due, round_ready, renew_due, upload_only, full;
 	const struct identity *identity; /* the engine's after the last step; the one in use is o.identity */
 	pthread_mutex_t lock;            /* state */
 	struct uplink_state state;
@@ -201,6 +201,7 @@ static int flagged(struct engine *e, struct uplink *u, int r)
 	atomic_store(&u->renew_due, engine_renew_due(e));
 	atomic_store(&u->upload_only, engine_upload_only(e));
 	u->identity = engine_identity(e);
+	atomic_store(&u->full, engine_space(e) == SPACE_HARD);
 	return r;
 }
 
@@ -367,7 +368,8 @@ static void hello_answered(struct uplink *u, const struct dial_answer *a)
 	}
 }
 
-/* 409 names the position expected, 413 a cut that is too large: the engine mends both.  The rest is a failure. */
+/* 409 names the position expected, 413 a cut that is too large: the engine mends both; 507 is waited out.  The rest is a
+ * failure. */
 static void push_answered(struct uplink *u, const struct dial_answer *a)
 {
 	struct request_call c = { .answer = a->body, .status = a->status };
@@ -383,6 +385,13 @@ static void push_answered(struct uplink *u, const struct dial_answer *a)
 	}
 	if (a->status == 409 && !r && ++u->again <= AGAIN_MOST)
 		return;
+	if (a->status == 507) {                  /* its disk is full: what goes up waits, the rest goes on */
+		u->held_until = now_ms(u) + HOLD_MS;
+		dial_message(a, text, sizeof(text));
+		say_state(u, false, text);
+		set_state(u, true, 0, text);
+		return;
+	}
 	dial_message(a, text, sizeof(text));
 	if (!r)
 		err_set(&e, ERR_REFUSED, "%s/v1/segments: %s", u->o.urls[u->url], text);
@@ -580,7 +589,7 @@ static int64_t step(struct uplink *u)
 		rest(u, (int64_t)u->o.interval_s * 1000, "");
 		return (int64_t)u->o.interval_s * 1000;
 	}
-	if (!lane_busy(u->feed) && !upload_only && now >= u->feed_ms && !(u->o.interval_s && u->feed_empty))
+	if (!lane_busy(u->feed) && !upload_only && !atomic_load(&u->full) && now >= u->feed_ms && !(u->o.interval_s && u->feed_empty))
 		start_feed(u);
 	return 500;
 }
@@ -610,6 +619,7 @@ static void watch(struct engine *e, void *arg)
 	atomic_store(&u->round_ready, round);
 	atomic_store(&u->renew_due, renew);
 	atomic_store(&u->upload_only, engine_upload_only(e));
+	atomic_store(&u->full, engine_space(e) == SPACE_HARD);
 	if (news)
 		dialer_wake(u->dialer);
 }

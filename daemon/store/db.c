@@ -20,13 +20,17 @@ int db_fail(struct db *db, const char *what, struct err *err)
 {
 	int rc = sqlite3_extended_errcode(db->sql);
 	const char *say = sqlite3_errmsg(db->sql);
+	int cause = sqlite3_system_errno(db->sql);
 
+	if ((rc & 0xff) == SQLITE_IOERR && (cause == ENOSPC || cause == EDQUOT))
+		rc = SQLITE_FULL;                /* an index of the write-ahead log that cannot grow */
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return err_set(err, ERR_BUSY, "%s: %s is locked by another program; it is tried again, or end the long "
 		               "transaction (%s)", what, db->path, say);
 	case SQLITE_FULL:
+		db->full = true;
 		return err_set(err, ERR_FULL, "%s: no space left for %s; free some (%s)", what, db->path, say);
 	case SQLITE_NOMEM:
 		return err_set(err, ERR_NOMEM, "%s: memory is short", what);

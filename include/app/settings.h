@@ -16,6 +16,7 @@ struct settings {
 	char *listen, *console;          /* NULL = absent */
 	char *urls[SETTINGS_URLS + 1];   /* NULL-terminated */
 	int seal_ms, seal_max_ms;
+	uint32_t space_soft_mb, space_hard_mb;
 	bool has_upstream;
 	char *upstream_urls[SETTINGS_URLS + 1];
 	char *proxy;

@@ -12,6 +12,8 @@ int file_read(const char *path, size_t most, struct buf *ret, struct err *err);
 int file_write(const char *path, struct slice content, mode_t mode, struct err *err);     /* atomic, durable */
 int file_make_folder(const char *path, mode_t mode, struct err *err);     /* exists already: 0 */
 bool file_exists(const char *path);
+/* A file of so many bytes that the disk has set aside, whatever it holds; left out where there is no room (false). */
+bool file_reserve(const char *path, size_t n);
 int file_remove(const char *path, struct err *err);                       /* absent: 0 */
 /* Takes an exclusive lock on path (made 0600 where absent); ERR_BUSY when another process holds it.  The lock
  * ends with *ret_fd or the process. */

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "core/chain.h"
 #include "core/sign.h"
+#include "engine/space.h"
 #include "core/version.h"
 
 struct engine;
@@ -31,6 +32,7 @@ struct engine_options {
 	const struct identity *identity; /* outlives the engine */
 	struct source source;
 	int seal_ms, seal_max_ms;        /* quiet time, and the longest wait */
+	uint32_t space_soft_mb, space_hard_mb;   /* marks of the disk (engine/space.h); 0 = none */
 	const char *const *urls;         /* what children dial, NULL-terminated; told in hello answers and invites */
 	/* One line an event, for the log; may be NULL.  kind as `terracectl log --kind`; no personal data. */
 	void (*event)(void *arg, int level, const char *kind, uint64_t peer, const char *segment, const char *text);
@@ -48,6 +50,7 @@ void engine_stop(struct engine *e);
 /* Does what is due: looks for new log rows, seals, brings row terms up to date, checkpoints, reclaims.  Returns
  * the milliseconds until it wants to be called again.  `hint`: the file changed (inotify). */
 int64_t engine_tick(struct engine *e, bool hint);
+enum space engine_space(struct engine *e);       /* as found at the last tick */
 int engine_seal(struct engine *e, struct err *err);      /* seals all that the log holds now */
 int64_t engine_tree_time(struct engine *e);              /* seconds since 1970; 0 = not known yet */
 

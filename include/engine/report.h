@@ -13,6 +13,7 @@ struct report_home {                     /* what settings and identity say; outl
 	const char *name, *url;          /* url: what this node dials; NULL = nothing */
 	const struct chain *chain;       /* of its own certificate; NULL = none yet */
 	int64_t now_ms;                  /* wall time, for ages */
+	uint32_t space_soft_mb, space_hard_mb;   /* marks of the disk (engine/space.h); 0 = none */
 	struct slice fetched;            /* segments that a superior sent (terrace-wire(7), evidence); for `why --evidence` */
 };
 

@@ -2,6 +2,7 @@
 #ifndef ENGINE_REPORT_INSIDE_H
 #define ENGINE_REPORT_INSIDE_H
 
+#include "engine/space.h"
 #include "core/change.h"
 #include "core/segment.h"
 #include "core/status.h"
@@ -27,6 +28,7 @@ struct report {
 
 /* The commands. */
 int report_status(struct report *r, struct err *err);
+enum space report_space(const struct report *r);
 int report_peers_list(struct report *r, struct err *err);
 int report_units_list(struct report *r, struct err *err);
 int report_units_names(struct report *r, struct err *err);

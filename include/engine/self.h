@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "core/change.h"
+#include "engine/space.h"
 #include "core/segment.h"
 #include "store/capture.h"
 #include "store/links.h"
@@ -69,6 +70,11 @@ struct engine {
 	struct said said[32];
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
 	uint64_t busy_commits;           /* db->changes then */
+	int64_t next_space_ms, space_said_ms;
+	enum space space, space_said;    /* how full the disk is (engine/space.c) */
+	bool reserved;
+	int said_rc;                     /* the error of a tick said last, and when; the same is said once a minute */
+	int64_t said_ms;
 	uint64_t checkpointed;           /* db->changes at the last checkpoint */
 	/* hello and contact */
 	bool hello_due;

@@ -4,7 +4,7 @@
  * at the end.  Server threads never touch the engine.
  *
  * Refused before the body is read: unknown path 404, wrong method 405, no place in the tree 403, too large 413, no
- * Content-Length 400.  Full queue, or a child's share of it; too many tries, or connections of one child: 503 and
+ * Content-Length 400, the disk nearly full 507.  Full queue, or a child's share of it; too many tries, or connections of one child: 503 and
  * Retry-After.  Errors are JSON {"code", "message"}. */
 #ifndef LINK_SERVER_H
 #define LINK_SERVER_H
@@ -25,6 +25,7 @@ enum route_flags {
 	ROUTE_EXPIRED = 2,               /* one expired for at most a year is enough */
 	ROUTE_TRIES = 4,                 /* counted by address (tries.h) */
 	ROUTE_BODY = 8,
+	ROUTE_SPACE = 16,                /* refused with 507 before the body while the disk is nearly full */
 };
 
 struct route {

@@ -20,6 +20,7 @@ struct db {
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	const char *path;
 	bool in_transaction, read_only;
+	bool full;                       /* the disk refused a write; who takes note of it resets this */
 	uint64_t changes;                /* transactions committed since open */
 	uint64_t device, inode;          /* of the file as it was opened; 0 = not known */
 };

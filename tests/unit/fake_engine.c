@@ -22,6 +22,7 @@ struct engine {
 	const char *revoked;             /* set before nrevoked */
 	_Atomic size_t nrevoked;
 	_Atomic bool blocked;            /* jobs of the test wait */
+	_Atomic enum space space;
 	bool stuck;                      /* does not hear engine_stop */
 	const struct identity *identity, *next_identity; /* the next: after a renewal */
 	struct invitation invitation;
@@ -312,6 +313,11 @@ int engine_revoked(struct engine *e, struct buf *ret, struct err *err)
 	if (n)
 		buf_put(ret, e->revoked, n);
 	return 0;
+}
+
+enum space engine_space(struct engine *e)
+{
+	return e->space;
 }
 
 int engine_command(struct engine *e, const char *const *words, uint32_t nwords, const char *actor, json_t **ret,
