@@ -72,7 +72,7 @@ int same_index(struct db *db, const struct reg *r, bool *ret_made, struct err *e
 	snprintf(name, sizeof name, "terrace_i%u", r->number);
 	rc = standing_index(db, name, &stands, err);
 	if (rc == 0 && r->policy != NULL && r->policy->nidentity > 0 && !r->hold) {
-		buf_printf(&wanted, "CREATE INDEX %s ON ", name);
+		buf_printf(&wanted, "CREATE INDEX terrace_i%u ON ", r->number);
 		identifier_put(&wanted, r->name);
 		buf_printf(&wanted, "(");
 		put_columns(&wanted, r);
@@ -80,7 +80,7 @@ int same_index(struct db *db, const struct reg *r, bool *ret_made, struct err *e
 	}
 	if (rc != 0 || strcmp(buf_text(&stands), buf_text(&wanted)) == 0)
 		return rc;
-	snprintf(drop, sizeof drop, "DROP INDEX %s", name);
+	snprintf(drop, sizeof drop, "DROP INDEX terrace_i%u", r->number);
 	rc = forget_all(db, r, err);
 	if (rc == 0 && stands.n > 0)
 		rc = db_exec(db, drop, err);
