@@ -148,6 +148,8 @@ $(BUILD)/terraced: $(call objects,$(MAIN)) $(LIB)
 	@$(call link)
 $(BUILD)/terracectl: $(call objects,$(CTL_MAIN)) $(CTL_LIB) $(LIB)
 	@$(call link)
+# The test of short memory gives our own code an allocator that fails as told.
+$(BUILD)/tests/test_memory: private ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(TEST_LIB) $(CTL_LIB) $(LIB)
 	@$(call link,$(TEST_LIBS))
 $(BUILD)/tests/sim: $(call objects,$(SIM_SRC)) $(TEST_LIB) $(CTL_LIB) $(LIB)

@@ -63,6 +63,8 @@ static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
 	if (!listen_check(cfg_opt_getnstr(opt, 0), &e))
 		return 0;
 	cfg_error(cfg, "%s = %s", cfg_opt_name(opt), e.text);
+	if (parse_err && e.code == ERR_NOMEM)
+		parse_err->code = ERR_NOMEM;
 	return -1;
 }
 
@@ -293,7 +295,7 @@ static int parse(struct slice text, const char *path, struct settings *s, struct
 	int parsed = cfg_parse_fp(cfg, f);
 	parse_err = NULL;
 	if (parsed != CFG_SUCCESS || first.code)
-		r = err_set(err, ERR_CONFIG, "%s", first.code ? first.text : "terraced.conf: not readable");
+		r = err_set(err, first.code ? first.code : ERR_CONFIG, "%s", first.code ? first.text : "terraced.conf: not readable");
 	else
 		r = check_once(cfg, path, err);
 	if (!r)

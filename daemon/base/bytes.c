@@ -327,6 +327,7 @@ static void *take_bytes(struct arena *a, size_t n, size_t alignment)
 	if (!block || pad > block->room - block->used || n > block->room - block->used - pad) {
 		block = add_block(a, n);
 		pad = 0;
+		a->starved = block == NULL;
 	}
 	if (!block)
 		goto failed;
@@ -402,7 +403,7 @@ void arena_reset(struct arena *a)
 		a->first->used = 0;
 	}
 	a->used = 0;
-	a->failed = false;
+	a->failed = a->starved = false;
 }
 
 void arena_release(struct arena *a)

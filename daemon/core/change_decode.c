@@ -170,7 +170,7 @@ static int get_keys(struct decoder *d)
 			;
 		keys = decoder_array(d, d->in.out, (size_t)n * nkey, sizeof *keys);
 		for (uint32_t k = 0; k < nkey && n > 0 && !d->in.r.bad; k++) {
-			arena_reset(d->in.scratch);
+			decoder_scratch_reset(d);
 			column = decoder_array(d, d->in.scratch, n, sizeof *column);
 			if (column != NULL)
 				cells_get(&d->in, column, d->units + first, n);
@@ -205,7 +205,7 @@ static int get_column(struct decoder *d, uint32_t number, struct slice reg, stru
 	uint64_t *units;
 	size_t n = 0, i = 0;
 
-	arena_reset(d->in.scratch);
+	decoder_scratch_reset(d);
 	for (const struct span *s = first; s < end; s++)
 		n += d->l.blocks[s->block].rows;
 	column = decoder_array(d, d->in.scratch, n, sizeof *column);
@@ -302,7 +302,7 @@ static int decode(struct decoder *d, struct payload *p)
 		rc = get_flags(d);
 	if (rc == 0)
 		rc = get_keys(d);
-	arena_reset(d->in.scratch);
+	decoder_scratch_reset(d);
 	if (rc == 0)
 		rc = get_versions(d);
 	if (rc == 0)

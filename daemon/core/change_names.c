@@ -8,6 +8,8 @@
 
 int decoder_malformed(struct decoder *d, const char *place, struct slice reg, struct slice column)
 {
+	if (d->starved || d->in.out->starved || d->in.scratch->starved)
+		return err_set(d->err, ERR_NOMEM, "payload: memory is short for %s", place);
 	if (d->in.out->failed || d->in.scratch->failed)
 		return err_set(d->err, ERR_LIMIT, "payload: %s would take more memory than is allowed", place);
 	if (reg.n == 0)
@@ -21,6 +23,12 @@ int decoder_malformed(struct decoder *d, const char *place, struct slice reg, st
 int decoder_bad(struct decoder *d, const char *place)
 {
 	return decoder_malformed(d, place, (struct slice){ NULL, 0 }, (struct slice){ NULL, 0 });
+}
+
+void decoder_scratch_reset(struct decoder *d)
+{
+	d->starved |= d->in.scratch->starved;
+	arena_reset(d->in.scratch);
 }
 
 void *decoder_array(struct decoder *d, struct arena *a, size_t n, size_t size)

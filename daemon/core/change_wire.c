@@ -98,7 +98,7 @@ int layout_fill(struct layout *l, struct arena *a, struct err *err)
 		l->first_span = arena_array(a, (size_t)l->ncolumns + 1, sizeof *l->first_span);
 	next = arena_array(a, (size_t)l->ncolumns + 1, sizeof *next);
 	if (l->first_span == NULL || next == NULL)
-		return err_set(err, ERR_LIMIT, "payload: no memory for its columns");
+		return err_set(err, a->starved ? ERR_NOMEM : ERR_LIMIT, "payload: no memory for its columns");
 	for (uint32_t i = 0; i < l->nblocks; i++)
 		for (uint32_t p = 0; p < l->blocks[i].nparts; p++)
 			for (uint32_t c = 0; c < l->blocks[i].parts[p].ncolumns; c++)
@@ -109,7 +109,7 @@ int layout_fill(struct layout *l, struct arena *a, struct err *err)
 	}
 	l->spans = arena_array(a, (size_t)l->first_span[l->ncolumns] + 1, sizeof *l->spans);
 	if (l->spans == NULL)
-		return err_set(err, ERR_LIMIT, "payload: no memory for its columns");
+		return err_set(err, a->starved ? ERR_NOMEM : ERR_LIMIT, "payload: no memory for its columns");
 	for (uint32_t i = 0; i < l->nblocks; i++)
 		for (uint32_t p = 0; p < l->blocks[i].nparts; p++)
 			for (uint32_t c = 0; c < l->blocks[i].parts[p].ncolumns; c++)

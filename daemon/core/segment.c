@@ -21,6 +21,8 @@ static int compress(struct segment_header *h, struct slice raw, struct buf *ret,
 	h->codec = CODEC_DEFLATE;
 	h->dictionary = 0;
 	segment_put_context(&context, h);
+	if (rc == 0 && context.failed)
+		return err_set(err, ERR_NOMEM, "no memory to seal %zu bytes", raw.n);
 	if (rc == 0 && raw.n <= DICTIONARY_PAYS)
 		rc = zip_deflate(raw, DICTIONARY_NEWEST, buf_slice(&context), &with, err);
 	if (rc != 0)
@@ -153,6 +155,8 @@ int segment_parse(struct slice bytes, struct arena *a, struct segment *ret, stru
 		return rc;
 	entries = arena_array(a, h->npolicies, sizeof *entries);
 	lists = arena_array(a, h->nlists, sizeof *lists);
+	if (a->starved)
+		return segment_wrong(err, h, ERR_NOMEM, "memory is short for its policy lists");
 	if (entries == NULL || lists == NULL)
 		return segment_wrong(err, h, ERR_LIMIT, "its policy lists would take more memory than is allowed");
 	rc = segment_scan_extensions(h, entries, lists, err);
@@ -189,6 +193,8 @@ int segment_inflate(const struct segment *s, struct buf *ret, struct err *err)
 		return ret->failed ? segment_wrong(err, h, ERR_NOMEM, "no memory for its payload") : 0;
 	}
 	segment_put_context(&context, h);
+	if (context.failed)
+		return segment_wrong(err, h, ERR_NOMEM, "no memory for its payload");
 	rc = zip_inflate(s->stored, h->dictionary, buf_slice(&context), h->raw, ret, err);
 	if (rc != 0) {
 		_cleanup_(buf_release) struct buf name = { 0 };

@@ -264,5 +264,6 @@ const struct phrase phrases_errors[] = {
 	{ "%s:%u: %s", "{1}:{2}: {3}" },
 	{ "the disk of unit %s is nearly full; it takes no segments until there is room", "单位 {1} 的磁盘将满；腾出空间前不接收数据段" },
 	{ "the disk of this node is nearly full; the feed is taken when there is room", "本节点磁盘将满；腾出空间后再接收下发" },
+	{ "payload: memory is short for %s", "数据内容：内存不足（{1}）" },
 	{ NULL, NULL },
 };

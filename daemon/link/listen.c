@@ -35,6 +35,8 @@ int listen_check(const char *where, struct err *err)
 	struct in6_addr address;
 	uint64_t port;
 
+	if (colon && !host)
+		return err_set(err, ERR_NOMEM, "\"%s\": memory is short", where);
 	if (!host || text_number(colon + 1, 0, 65535, &port))
 		return err_set(err, ERR_CONFIG, "\"%s\": not ADDRESS:PORT", where);
 	if (*host && inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1)

@@ -73,6 +73,7 @@ struct arena {
 	struct arena_block *first;
 	size_t used, cap;                        /* bytes handed out; cap 0 = none */
 	bool failed;
+	bool starved;                            /* it failed because memory is short, not by its cap */
 };
 
 void *arena_alloc(struct arena *a, size_t n);    /* NULL = failed */

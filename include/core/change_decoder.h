@@ -15,6 +15,7 @@ struct decoder {
 	uint64_t *units;
 	int64_t *unit_index;
 	uint32_t nunits;
+	bool starved;                    /* memory was short, not the cap reached */
 	struct err *err;
 };
 
@@ -22,6 +23,7 @@ struct decoder {
 int decoder_malformed(struct decoder *d, const char *place, struct slice reg, struct slice column);
 int decoder_bad(struct decoder *d, const char *place);
 /* n things in a; NULL, and the reader bad, where it was or memory is refused. */
+void decoder_scratch_reset(struct decoder *d);   /* remembers whether memory was short */
 void *decoder_array(struct decoder *d, struct arena *a, size_t n, size_t size);
 /* The tables of names and of blocks; then changes, parts and cells are there, tied together and empty. */
 int decoder_names(struct decoder *d);
