@@ -95,6 +95,26 @@ static void test_sizes(void **state)
 	host_stop(&h);
 }
 
+/* A full disk refuses segments before their body; hello, the feed and acknowledgements in it go on. */
+static void test_full_disk(void **state)
+{
+	struct host h;
+
+	(void)state;
+	host_start(&h, &county, 0);
+	expect(&h, &town, "POST", "/v1/segments", "segments", 200, NULL);
+	h.engine.space = SPACE_SOFT;
+	usleep(1300000);                 /* the ledger looks up once a second */
+	expect(&h, &town, "POST", "/v1/segments", "segments", 507, "disk-full");
+	expect(&h, &town, "POST", "/v1/hello", "hello", 200, NULL);
+	expect(&h, &town, "GET", FEED, NULL, 204, NULL);
+	assert_int_equal(h.engine.push_answers, 1);
+	h.engine.space = SPACE_GOOD;
+	usleep(1300000);
+	expect(&h, &town, "POST", "/v1/segments", "segments", 200, NULL);
+	host_stop(&h);
+}
+
 static void test_enroll_tries(void **state)
 {
 	struct host h;
@@ -420,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_dates_and_revocation),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_enroll_tries),
 		cmocka_unit_test(test_long_poll),
 		cmocka_unit_test(test_full_queue),

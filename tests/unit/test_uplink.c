@@ -143,6 +143,26 @@ static void test_uplink_again(void **state)
 	host_stop(&h);
 }
 
+/* Who asks for a contact again and again makes no pause longer. */
+static void test_poked_in_vain(void **state)
+{
+	struct uplink_state s;
+	struct child c;
+
+	(void)state;
+	child_start(&c, &town, "https://127.0.0.1:1", NULL);
+	WAIT_FOR(c.engine.hellos >= 1, 4000);
+	for (int i = 0; i < 40; i++) {
+		uplink_poke(c.uplink);
+		usleep(20000);
+	}
+	uplink_state(c.uplink, &s);
+	assert_false(s.joined);
+	assert_true(c.engine.hellos > 10);
+	assert_true(s.next_ms - source_system().wall_ms(NULL) <= 4 * 5000);
+	child_stop(&c);
+}
+
 static int say_hello(struct dialer *d, struct lane *lane, const char *url, struct err *e)
 {
 	_cleanup_(free_pointer) char *path = text_printf("%s/v1/hello", url);
@@ -278,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_uplink), cmocka_unit_test(test_uplink_renews),
 		cmocka_unit_test(test_uplink_again),
+		cmocka_unit_test(test_poked_in_vain),
 		cmocka_unit_test(test_kept_connection),
 		cmocka_unit_test(test_uplink_impostor),
 		cmocka_unit_test(test_enrol),
