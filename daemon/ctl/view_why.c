@@ -139,8 +139,12 @@ static void record_sentence(struct view *v, struct buf *b, const json_t *r)
 	} else {
 		buf_printf(b, "%s", view_words(v, " does not stand", " 未被采用"));
 	}
-	if (*why)
+	if (*view_text(r, "say")) {              /* the superior's own words */
+		buf_printf(b, "%s", view_words(v, ": ", "："));
+		phrase_put(b, view_text(r, "say"), v->c->chinese);
+	} else if (*why) {
 		buf_printf(b, "%s%s", view_words(v, ": ", "："), why);
+	}
 	buf_printf(b, "%s", view_words(v, " (", "（"));
 	phrase_put(b, view_text(r, "state"), v->c->chinese);
 	buf_printf(b, "%s", view_words(v, ")", "）"));

@@ -182,10 +182,20 @@ int report_returns_show(struct report *r, struct err *err)
 	return record_one(r, RECORDS_RETURNS, return_whole, err);
 }
 
+static int record_line(void *arg, const struct record *rec)
+{
+	struct report *r = arg;
+	json_t *j = conflict_json(r, rec);
+
+	record_more(r, rec, j);
+	json_array_append_new(r->ret, j);
+	return 0;
+}
+
 int report_row_records(struct report *r, json_t **ret, struct err *err)
 {
 	json_t *kept = r->ret;
-	int found = r->found, rc = records(r, RECORDS_ANY, conflict_line, err);
+	int found = r->found, rc = records(r, RECORDS_ANY, record_line, err);
 
 	*ret = r->ret;
 	r->ret = kept;
