@@ -184,7 +184,7 @@ check:
 	+@tests/lib/deps.sh check '$(DEPS_BUILD)' '$(DEPS_TEST)' && MAKE='$(MAKE)' tests/lib/check.sh $(CHECK_STAGES)
 
 check-deep:
-	+@tests/lib/deps.sh check '$(DEPS_BUILD)' '$(DEPS_TEST)' && MAKE='$(MAKE) CASES=1000 SIM_SEEDS=1000 FUZZ_SECONDS=60 UNIT_SECONDS=1200' CRASH_ALL=1 \
+	+@tests/lib/deps.sh check '$(DEPS_BUILD)' '$(DEPS_TEST)' && MAKE='$(MAKE) CASES=1000 SIM_SEEDS=1000 SIM_LARGE=5 FUZZ_SECONDS=60 UNIT_SECONDS=1200' CRASH_ALL=1 \
 	  tests/lib/check.sh $(DEEP_STAGES)
 
 # The model's cases for the rule, CASES of every clause; the programs find them in $VECTORS/rule.json.
@@ -203,9 +203,11 @@ vectors: $(VECS) $(RULE_CASES)
 	@$(STAGE) vectors$(SUFFIX) 300 $(JOBS) $(VECS) $(call sources,tests/vectors/*.sh) \
 	  $(foreach t,$(call sources,tests/vectors/*.py tests/wire/test_*.py),'python3 $(t)')
 
-# tests/sim/*.c are one program; it prints the seed that fails and `sim: N passed, N failed`.
+# tests/sim/*.c are one program; it prints the seed that fails and `sim: N passed, N failed`.  SIM_LARGE: histories of 40 nodes.
+SIM_LARGE ?= 1
 sim: $(SIM)
-	@$(STAGE) sim$(SUFFIX) 600 1 $(SIM:%='% --seeds $(SIM_SEEDS)')
+	@$(STAGE) sim$(SUFFIX) 600 1 $(SIM:%='% --seeds $(SIM_SEEDS)') \
+	  $(if $(SAN),,$(SIM:%='% --nodes 40 --seeds $(SIM_LARGE)') tests/sim/redecide.sh)
 
 live: all
 	@tests/lib/run_live.sh

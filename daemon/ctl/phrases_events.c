@@ -92,6 +92,7 @@ const struct phrase phrases_events[] = {
 	{ "the parent asks for it", "上级要求" },
 	{ "the numbers of the state up do not fit", "上报状态段的编号不衔接" },
 	{ "digests differ at rest", "静止时摘要不一致" },
+	{ "%s %llu of unit %012llu was lost here and comes back from below", "单位 {3} 的{1}第 {2} 号在本级丢失，已由下级交回" },
 	{ "digests still differ at rest", "静止时摘要仍不一致" },
 	{ "digests differ at rest: register %.*s%s; the rows that differ pass once more, both ways",
 	  "静止时摘要不一致：台账 {1}{2}；不同的行双向重传一遍" },

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#define SENTENCE_BELOW "下级未采纳 / the deciding level below did not accept it"
+
 bool closing_same(const struct value *a, const struct value *b)
 {
 	if (a->group == GROUP_ROW)
@@ -111,6 +113,28 @@ int closing_arrived(struct engine *e, const struct record *r, struct err *err)
 	return record_settle(e->db, reg->name, r->key, r->group, ends, &c, err);
 }
 
+/* A row that moved between units takes open proposals along: who decides them may not see their author.  Where both do
+ * meet, the author's return is made. */
+static int answer_across(struct merging *m, struct merging_row *row, const struct value *v, const struct group_state *g,
+                         const struct group_state *was, struct err *err)
+{
+	uint64_t from = child_towards(m->e, v->v->unit);
+	int rc = 0;
+
+	for (const struct slot *s = g->proposals; rc == 0 && s != NULL; s = s->next) {
+		const struct value *p = s->value;
+		uint64_t to = child_towards(m->e, p->v->unit);
+
+		if (to == UNIT_NONE || to == from || !value_open(p, was) || value_open(p, g) ||
+		    !ident_equal(v->v->base, version_ident(p->v)) || closing_same(p, g->decision))
+			continue;
+		m->decider = v->v->unit;
+		rc = merging_record(m, row, p, g->decision, "rejected", 4, "rejected", SENTENCE_BELOW, err);
+		m->decider = UNIT_NONE;
+	}
+	return rc;
+}
+
 int closing_answer(struct merging *m, struct merging_row *row, const struct value *v, const struct value *before, bool came,
                    struct err *err)
 {
@@ -119,8 +143,11 @@ int closing_answer(struct merging *m, struct merging_row *row, const struct valu
 	const struct slot *slot = came && v->v->kind == DECISION && v->v->unit != m->e->unit && g != NULL ? group_slot(g, &mine) : NULL;
 	const struct value *p = slot != NULL ? slot->value : NULL;
 	bool accepted;
-	int rc;
+	int rc = came && v->v->kind == DECISION && g != NULL && child_towards(m->e, v->v->unit) != UNIT_NONE ?
+	         answer_across(m, row, v, g, &was, err) : 0;
 
+	if (rc != 0)
+		return rc;
 	if (p == NULL || !value_open(p, &was) || value_open(p, g))
 		return 0;
 	accepted = closing_same(p, g->decision);
@@ -130,7 +157,7 @@ int closing_answer(struct merging *m, struct merging_row *row, const struct valu
 	if (accepted || !ident_equal(v->v->base, version_ident(p->v)) || !unit_contains(m->e->unit, v->v->unit))
 		return 0;
 	m->decider = v->v->unit;
-	rc = merging_record(m, row, p, g->decision, "rejected", 4, "rejected", "下级未采纳 / the deciding level below did not accept it", err);
+	rc = merging_record(m, row, p, g->decision, "rejected", 4, "rejected", SENTENCE_BELOW, err);
 	m->decider = UNIT_NONE;
 	return rc;
 }

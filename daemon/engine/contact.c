@@ -65,7 +65,7 @@ bool transient(int code)
 int contact_reclaim(struct engine *e, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
-	int64_t now = MIN(now_ms(e), engine_tree_time(e) * 1000);       /* a clock that runs ahead drops nothing */
+	int64_t now = engine_tree_time(e) * 1000;        /* segments are stamped with it: this node's clock drops nothing */
 	struct link l = { 0 };
 	bool found = false;
 	int rc;
@@ -83,7 +83,7 @@ int contact_reclaim(struct engine *e, struct err *err)
 	if (rc == 0)
 		rc = segment_reclaim(e->db, e->unit, now - SETTLED_DAYS * DAY_MS, now - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
 	if (rc == 0)
-		rc = event_reclaim(e->db, now - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
+		rc = event_reclaim(e->db, MIN(now, now_ms(e)) - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
 	return rc == 0 ? engine_commit(e, err) : rc;
 }
 

@@ -64,6 +64,13 @@ static bool may_say(struct engine *e, const char *kind, uint64_t peer, char *tex
 	return true;
 }
 
+int64_t kept_ms(struct engine *e)
+{
+	int64_t tree = engine_tree_time(e);
+
+	return tree != 0 ? tree * 1000 : now_ms(e);
+}
+
 void event(struct engine *e, int level, const char *kind, uint64_t peer, const char *segment, const char *format, ...)
 {
 	char text[700];

@@ -56,7 +56,8 @@ int heal_begin(struct engine *e, struct link *l, const struct heal_numbers *n, s
 	      (unsigned long long)(up ? e->unit : l->peer));
 	if (up) {                                /* what the parent may have lost: the certificates below, with the next hello */
 		e->hello_due = e->hello_due || e->nchildren > 0;
-		return peer_told(e->db, UNIT_NONE, err);
+		rc = peer_told(e->db, UNIT_NONE, err);
+		return rc == 0 ? dirty_broadcasts_up(e->db, l->peer, e->unit, err) : rc;
 	}
 	rc = broadcasts_down(e, l->peer, err);
 	if (rc == 0)

@@ -16,7 +16,7 @@
 #include "store/ddl.h"
 #include "store/policybox.h"
 
-#define TIME_NOTE_S 600
+#define TIME_NOTE_MS 600000              /* by the steady clock: a wall clock that goes back stops no note */
 
 static uint64_t stream_of(uint32_t kind)
 {
@@ -297,6 +297,12 @@ int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct e
 	head.hash = segment_hash(&s);
 	head.epoch = s.header.epoch;
 	rc = stream_put(e->db, s.header.author, stream_of(s.header.kind), &head, err);
+	if (rc == 0 && from != e->unit && from != e->parent) {
+		event(e, LOG_LEVEL_WARNING, "heal", from, NULL, "%s %llu of unit %012llu was lost here and comes back from below",
+		      segment_kind_text(s.header.kind), (unsigned long long)s.header.position, (unsigned long long)s.header.author);
+		if (e->parent != UNIT_NONE && s.header.author != e->unit)        /* who may have lost it too */
+			rc = dirty_item(e->db, e->parent, ITEM_BROADCAST, id, err);
+	}
 	return rc == 0 ? dirty_all(e, id, err) : rc;
 }
 
@@ -377,7 +383,7 @@ int broadcast_next(struct engine *e, int64_t now_s, struct err *err)
 	bool found = false, note, done;
 	int rc = policybox_get(e->db, e->unit, UINT64_MAX, &a, &p, &version, &found, err);
 
-	note = e->parent == UNIT_NONE && e->nchildren > 0 && now_s - e->noted_s >= TIME_NOTE_S;
+	note = e->parent == UNIT_NONE && e->nchildren > 0 && (e->noted_ms == 0 || steady_ms(e) - e->noted_ms >= TIME_NOTE_MS);
 	if (rc != 0 || !(note || (found && now_s != 0 && is_due(e, &p, now_s))))
 		return rc;
 	rc = engine_begin(e, err);
@@ -389,7 +395,7 @@ int broadcast_next(struct engine *e, int64_t now_s, struct err *err)
 	if (rc == 0)
 		rc = engine_commit(e, err);
 	if (rc == 0 && note)
-		e->noted_s = now_s;
+		e->noted_ms = MAX(steady_ms(e), 1);
 	return rc;
 }
 

@@ -155,7 +155,7 @@ static int settled_own(struct engine *e, const struct settled *x, struct err *er
 	head.settled = x->position;
 	rc = stream_put(e->db, e->unit, x->stream, &head, err);
 	if (rc == 0)
-		rc = segment_settled(e->db, e->unit, x->stream, x->position, now_ms(e), err);
+		rc = segment_settled(e->db, e->unit, x->stream, x->position, kept_ms(e), err);
 	if (rc != 0 || !x->known || x->position != head.position)
 		return rc;
 	/* The rows beside it come later in the same segment: compared when all is taken (settled_compare). */
@@ -215,7 +215,7 @@ int settled_take(struct engine *e, struct slice body, struct err *err)
 		head.settled = x.position;
 		rc = stream_put(e->db, x.author, x.stream, &head, err);
 		if (rc == 0)
-			rc = segment_settled(e->db, x.author, x.stream, x.position, now_ms(e), err);
+			rc = segment_settled(e->db, x.author, x.stream, x.position, kept_ms(e), err);
 	}
 	if (rc == 0) {
 		const struct receipt r = { .kind = RECEIPT_SETTLED, .author = x.author, .stream = x.stream, .signer = x.signer,
@@ -228,7 +228,8 @@ int settled_take(struct engine *e, struct slice body, struct err *err)
 
 /* ---- bodies */
 
-/* Of a row that is not of the peer's scope the record tells that a value lost and why, not what stands there. */
+/* Of a row that is not of the peer's scope the record tells that a value lost and why, not what stands there: no columns.
+ * An edit lost to the end of its row, a value of group row. */
 static int record_body(struct engine *e, uint64_t peer, int64_t id, struct arena *a, struct slice *ret, struct err *err)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
@@ -238,7 +239,7 @@ static int record_body(struct engine *e, uint64_t peer, int64_t id, struct arena
 
 	if (rc != 0 || !found)
 		return rc;
-	if (strcmp(r.group, "row") != 0 && !unit_contains(peer, r.unit)) {
+	if (strcmp(r.group, "row") != 0 && strcmp(r.kind, "edited-while-deleted") != 0 && !unit_contains(peer, r.unit)) {
 		r.kept = (struct slice){ NULL, 0 };
 		r.kept_text = NULL;
 	}

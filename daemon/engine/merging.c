@@ -188,6 +188,37 @@ static int ended(struct merging *m, struct merging_row *row, const struct value 
 	return rc;
 }
 
+/* What v lost against: the greater proposal of its author, else the decision that stands. */
+static const struct value *outdid(const struct value *v, const struct verdict *verdict, const struct value *decision,
+                                  const struct value *proposal)
+{
+	if (v->v->kind == PROPOSAL && proposal != NULL && verdict->name == VERDICT_KEEP && version_order(proposal->v, v->v) >= 0)
+		return proposal;
+	return decision;
+}
+
+/* Aside, what the end had not seen lost to the end; what it had seen may lose to v there as anywhere. */
+static int record_losers(struct merging *m, struct merging_row *row, const struct value *v, const struct verdict *verdict,
+                         const struct value *before, const struct value *proposal, struct err *err)
+{
+	const struct row *r = row->held.row;
+	bool refused = verdict->name == VERDICT_REFUSE, aside = verdict->name == VERDICT_ASIDE;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < verdict->nlosers; i++) {
+		const struct value *lost = verdict->losers[i];
+		bool ends = aside && (lost == v || !row_covered(r, lost, r->row.decision));
+		const struct value *kept = ends ? r->row.decision : lost == v ? outdid(v, verdict, before, proposal) : v;
+
+		if (kept != NULL && !refused && !ends && closing_same(lost, kept))
+			continue;
+		rc = merging_record(m, row, lost, kept, ends ? "edited-while-deleted" : refused ? "refused" : "superseded",
+		                    aside && !ends ? 5 : verdict->rule, why_text(verdict->why),
+		                    verdict->say == NULL && refused ? closing_sentence(m, row, verdict->why) : verdict->say, err);
+	}
+	return rc;
+}
+
 int merging_accept(struct merging *m, struct merging_row *row, const struct value *v, const struct verdict *verdict,
                    struct err *err)
 {
@@ -199,19 +230,9 @@ int merging_accept(struct merging *m, struct merging_row *row, const struct valu
 	const struct value *proposal = slot != NULL ? slot->value : NULL;
 	bool changed_here;
 	bool moves = rule_moves(r, v, &m->context);
-	int rc = 0;
+	int rc;
 
-	for (uint32_t i = 0; verdict != NULL && rc == 0 && i < verdict->nlosers; i++) {
-		const struct value *lost = verdict->losers[i], *kept = lost == v ? before : v;
-		const char *kind = verdict->name == VERDICT_ASIDE ? "edited-while-deleted" :
-		                   verdict->name == VERDICT_REFUSE ? "refused" : "superseded";
-
-		if (kept != NULL && verdict->name != VERDICT_REFUSE && verdict->name != VERDICT_ASIDE && closing_same(lost, kept))
-			continue;
-		rc = merging_record(m, row, lost, kept, kind, verdict->rule, why_text(verdict->why),
-		                    verdict->say == NULL && verdict->name == VERDICT_REFUSE ? closing_sentence(m, row, verdict->why) :
-		                    verdict->say, err);
-	}
+	rc = verdict != NULL ? record_losers(m, row, v, verdict, before, proposal, err) : 0;
 	if (rc != 0)
 		return rc;
 	if (verdict != NULL && verdict->name == VERDICT_REFUSE) {

@@ -76,7 +76,7 @@ static int emit(struct engine *e, enum level ceiling, struct slice raw, uint32_t
 	if (rc == 0)
 		rc = segment_parse(buf_slice(out), &a, &s, err);
 	if (rc == 0)
-		rc = segment_keep(e->db, &s, e->unit, now_ms(e), &id, err);
+		rc = segment_keep(e->db, &s, e->unit, kept_ms(e), &id, err);
 	/* Nothing is sent beyond the ceiling: the highest node not above it is the level of record. */
 	if (rc == 0 && goes_up(e, ceiling))
 		rc = outbox_add(e->db, id, buf_slice(out), err);

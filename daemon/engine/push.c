@@ -73,7 +73,7 @@ int engine_push_make(struct engine *e, size_t most, struct buf *body, struct err
 	_cleanup_(engine_guard) struct engine *guard = NULL;
 	_cleanup_(buf_release) struct buf states = { 0 };
 	struct gathering g = { 0 };
-	bool found = false, all = false, state;
+	bool found = false, all = false, state, first = false;
 	uint32_t nstates = 0;
 	struct link l;
 	int rc;
@@ -90,10 +90,11 @@ int engine_push_make(struct engine *e, size_t most, struct buf *body, struct err
 			return rc;
 		guard = e;
 		rc = link_get(e->db, e->parent, &l, &found, err);
+		first = dirty_item_any(e->db, e->parent, ITEM_BROADCAST);        /* the policies that deltas are judged by */
 	}
-	if (rc == 0)
+	if (rc == 0 && !first)
 		rc = fill_outbox(e, &l, most, &g, &all, err);
-	if (rc == 0 && state && all && g.b.n < most)
+	if (rc == 0 && state && (all || first) && g.b.n < most)
 		rc = fill_state(e, &l, most - g.b.n, &states, &nstates, err);
 	else if (rc == 0 && state)
 		rc = engine_commit(e, err);

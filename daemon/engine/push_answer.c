@@ -252,7 +252,7 @@ static int apply(struct pushing *p, const struct opened *o, struct stream_head *
 	if (rc == 0)
 		rc = merge_payload(e, &from, &o->payload, counts, err);
 	if (rc == 0)
-		rc = segment_keep(e->db, &o->s, p->peer->unit, now_ms(e), &id, err);
+		rc = segment_keep(e->db, &o->s, p->peer->unit, kept_ms(e), &id, err);
 	if (rc == 0 && up)
 		rc = outbox_add(e->db, id, o->s.bytes, err);      /* its rulings stand before it */
 	head->position = h->position;

@@ -80,6 +80,7 @@ static void record_more(struct report *r, const struct record *rec, json_t *j)
 	put(j, "vouched", json_boolean(rec->vouched));
 	put(j, "note", json_words(rec->note));
 	put(j, "actor", json_words(rec->actor));
+	report_record_facts(r, rec, j);
 }
 
 static json_t *return_json(struct report *r, const struct record *rec)
@@ -102,6 +103,17 @@ static int conflict_line(void *arg, const struct record *rec)
 
 	json_array_append_new(r->ret, conflict_json(r, rec));
 	r->found |= rec->state != NULL && strcmp(rec->state, "open") == 0;
+	return 0;
+}
+
+/* Of one row all that its records say. */
+static int record_line(void *arg, const struct record *rec)
+{
+	struct report *r = arg;
+	json_t *j = conflict_json(r, rec);
+
+	record_more(r, rec, j);
+	json_array_append_new(r->ret, j);
 	return 0;
 }
 

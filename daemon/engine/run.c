@@ -228,6 +228,7 @@ int run_build(struct engine *e, struct link *l, uint64_t after, size_t most, str
 		         .until_ms = steady_ms(e) + SLICE_HALF_MS };
 	size_t start = out->n;
 	uint64_t follows = after;
+	bool alone;
 	int rc = dirty_rewind(e->db, l->peer, after, err);
 
 	*ret_n = 0;
@@ -242,17 +243,20 @@ int run_build(struct engine *e, struct link *l, uint64_t after, size_t most, str
 		if (most - (out->n - start) < LIMIT_STATE_CUT)       /* a sender outside its hours takes little */
 			r.raw_cut = MIN(r.raw_cut, (most - (out->n - start)) * RATIO_FIRST);
 		rc = add_items(&r, false, err);
-		if (rc == 0)
+		alone = r.up && r.nitems > 0;                       /* policies come before what is judged by them */
+		if (rc == 0 && !alone)
 			rc = add_rows(&r, err);
-		if (rc == 0)
+		if (rc == 0 && !alone)
 			rc = add_cursors(&r, err);
-		if (rc == 0 && !full(&r))                           /* nothing is left: a heal ends here */
+		if (rc == 0 && !alone && !full(&r))                 /* nothing is left: a heal ends here */
 			rc = add_items(&r, true, err);
 		if (rc != 0 || !r.any)
 			break;
 		rc = seal(&r, follows, out, err);
 		follows = l->built;
 		(*ret_n)++;
+		if (alone)
+			break;
 	}
 	arena_release(&r.arena);
 	return rc;
@@ -313,10 +317,10 @@ static int take_opened(struct engine *e, struct link *l, const struct opened *o,
 		                      .name = (const char *)o->name.p };
 	int rc = take_lists(e, &o->s.header, err);
 
-	if (below && o->payload.nitems > 0 && rc == 0)
-		rc = err_set(err, ERR_FORMAT, "%s: a state that goes up carries no items", from.name);
 	for (uint32_t i = 0; i < o->payload.nitems && rc == 0; i++)
-		rc = item_take(e, l->peer, &o->payload.items[i], err);
+		rc = below && o->payload.items[i].kind != ITEM_BROADCAST ?
+		     err_set(err, ERR_FORMAT, "%s: a state that goes up carries no items but broadcasts", from.name) :
+		     item_take(e, l->peer, &o->payload.items[i], err);
 	if (rc == 0)
 		rc = state_flush(e->state, err);
 	if (rc == 0)

@@ -215,6 +215,25 @@ int dirty_items(struct db *db, uint64_t peer, uint32_t most, struct arena *a, ui
 	return rc < 0 ? db_code(err) : 0;
 }
 
+bool dirty_item_any(struct db *db, uint64_t peer, uint32_t kind)
+{
+	sqlite3_stmt *s = db_statement(db, SQL_ITEM_KIND, NULL);
+	bool any;
+
+	if (s == NULL)
+		return false;
+	bind_u64(s, 1, peer);
+	bind_u64(s, 2, kind);
+	any = db_step(db, s, NULL) > 0 && sqlite3_column_int(s, 0) != 0;
+	sqlite3_reset(s);
+	return any;
+}
+
+int dirty_broadcasts_up(struct db *db, uint64_t parent, uint64_t own, struct err *err)
+{
+	return two(db, SQL_BROADCASTS_UP, parent, own, err);
+}
+
 int dirty_items_again(struct db *db, uint64_t peer, struct err *err)
 {
 	static const enum statement_id all[] = { SQL_ITEM_RECORDS, SQL_ITEM_SETTLEDS, SQL_ITEM_EPOCHS };

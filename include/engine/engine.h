@@ -53,6 +53,8 @@ int64_t engine_tick(struct engine *e, bool hint);
 enum space engine_space(struct engine *e);       /* as found at the last tick */
 int engine_seal(struct engine *e, struct err *err);      /* seals all that the log holds now */
 int64_t engine_tree_time(struct engine *e);              /* seconds since 1970; 0 = not known yet */
+/* What is kept for so many days is stamped with tree time; with the own clock while that is not known. */
+int64_t kept_ms(struct engine *e);
 
 /* ---- the link, child's side */
 struct orders {                          /* what a hello's answer asks of the uplink */

@@ -78,6 +78,9 @@ json_t *json_values(const char *text);
 int stored_version(struct report *r, const char *reg, struct slice stored, struct value *ret);
 /* A value with its cells: {level, unit, epoch, tick, values}; null for NULL. */
 json_t *report_value(struct report *r, const struct reg *reg, const struct value *v);
+/* (report_facts.c) What a decision used, beside the values: put into the record's document, and into one side of it. */
+void report_record_facts(struct report *r, const struct record *rec, json_t *j);
+void report_side_facts(struct report *r, const char *reg, struct slice stored, json_t *side);
 /* The records that the filter names, oldest first. */
 int report_row_records(struct report *r, json_t **ret, struct err *err);
 /* Puts v under name and takes it over; a NULL v becomes null. */

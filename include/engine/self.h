@@ -66,7 +66,7 @@ struct engine {
 	uint64_t retried;                /* activity when it began: what has come since may have mended something */
 	bool retry_sweep;                /* the whole of it, slice after slice */
 	bool paused;                     /* terracectl schema begin: nothing is captured, taken or sent until schema end */
-	int64_t noted_s;                 /* tree time of the last time note (top) */
+	int64_t noted_ms;                /* steady time of the last time note (top); 0 = none since the start */
 	struct said said[32];
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
 	uint64_t busy_commits;           /* db->changes then */

@@ -65,6 +65,9 @@ int dirty_items(struct db *db, uint64_t peer, uint32_t most, struct arena *a, ui
                 uint32_t *ret_n, struct err *err);
 int dirty_item_sent(struct db *db, uint64_t peer, uint32_t kind, int64_t id, uint64_t number, struct err *err);
 int dirty_item_forget(struct db *db, uint64_t peer, uint32_t kind, int64_t id, struct err *err);
+bool dirty_item_any(struct db *db, uint64_t peer, uint32_t kind);        /* one of that kind waits or is on its way */
+/* A heal: every policy, activation and unit list that a superior issued, for the parent, who may have lost it. */
+int dirty_broadcasts_up(struct db *db, uint64_t parent, uint64_t own, struct err *err);
 /* A heal: epochs of its path and scope, records and settled receipts of its subtree. */
 int dirty_items_again(struct db *db, uint64_t peer, struct err *err);
 struct epoch_row {

@@ -50,6 +50,8 @@
 	X(POLICY_FAILED, "SELECT 1 FROM terrace_policy p WHERE p.state = 'failed' AND p.version > coalesce((SELECT max(a.version) FROM terrace_policy a WHERE a.issuer = p.issuer AND a.state = 'active'), 0) LIMIT 1") \
 	X(POLICY_STAGED, "SELECT version, canonical FROM terrace_policy WHERE issuer = ?1 AND state = 'staged' ORDER BY version LIMIT 1") \
 	X(BROADCASTS, "SELECT id FROM terrace_segment WHERE kind >= 3 ORDER BY id") \
+	X(BROADCASTS_UP, "INSERT OR REPLACE INTO terrace_dirty_item(peer, kind, id, sent) SELECT ?1, 1, id, 0 FROM terrace_segment WHERE kind IN (3, 4, 5) AND author <> ?2") \
+	X(ITEM_KIND, "SELECT EXISTS(SELECT 1 FROM terrace_dirty_item WHERE peer = ?1 AND kind = ?2)") \
 	X(TIME_DROP, "DELETE FROM terrace_segment WHERE kind = 6 AND author = ?1 AND position < ?2") \
 	X(UNITS_CLEAR, "DELETE FROM terrace_unit") \
 	X(UNIT_ADD, "INSERT OR REPLACE INTO terrace_unit(code, name) VALUES(?1, ?2)") \

@@ -30,7 +30,7 @@ struct opened {
 static sqlite3_vfs *system_vfs;
 static char victim[160];
 static struct kept files[FILES];
-static uint32_t count, strike;
+static uint32_t count, strike, lasts;
 static enum disk_fault kind;
 static bool struck;
 
@@ -48,7 +48,8 @@ static int step(const struct kept *k)
 		return SQLITE_OK;
 	if (dead(k))
 		return SQLITE_IOERR;
-	if (++count != strike)
+	count++;
+	if (strike == 0 || count < strike || count >= strike + lasts)
 		return SQLITE_OK;
 	struck = true;
 	return kind == DISK_FULL ? SQLITE_FULL : SQLITE_IOERR_WRITE;
@@ -263,6 +264,7 @@ void disk_arm(const char *path, uint32_t at, enum disk_fault fault)
 	snprintf(victim, sizeof victim, "%s", path);
 	count = 0;
 	strike = at;
+	lasts = 1;
 	kind = fault;
 	struck = false;
 	for (size_t i = 0; i < 3; i++) {
@@ -271,6 +273,23 @@ void disk_arm(const char *path, uint32_t at, enum disk_fault fault)
 		snprintf(name, sizeof name, "%s%s", path, parts[i]);
 		settle(kept_of(name));
 	}
+}
+
+void disk_refuse(uint32_t times)
+{
+	lasts = times;
+}
+
+void disk_mend(void)
+{
+	strike = 0;
+}
+
+void disk_rest(void)
+{
+	victim[0] = '\0';
+	strike = 0;
+	struck = false;
 }
 
 uint32_t disk_count(void)

@@ -189,27 +189,27 @@ void join(struct node *n, struct node *by, uint64_t unit, const char *file)
 	join_with(n, by, unit, file, NULL);
 }
 
-static void publish(struct node *n)
+void publish_aid(struct node *n, uint64_t version, uint8_t check)
 {
 	static const char *key[] = { "id" }, *columns[] = { "name", "amount" }, *checks[] = { "checked" };
 	static const char *statements[] = {
 		"CREATE TABLE aid(id TEXT NOT NULL PRIMARY KEY, unit_code TEXT, name TEXT, amount INTEGER, checked INTEGER)",
 	};
-	static const struct policy_group groups[] = {
+	const struct policy_group groups[] = {
 		{ .name = "main", .ncolumns = 2, .columns = columns, .own = 1 << COUNTY | 1 << TOWNSHIP | 1 << VILLAGE },
-		{ .name = "check", .ncolumns = 1, .columns = checks, .own = 1 << COUNTY },
+		{ .name = "check", .ncolumns = 1, .columns = checks, .own = check },
 	};
-	static const struct policy_register aid = {
+	const struct policy_register aid = {
 		.name = "aid", .nkey = 1, .key = key, .unit_source = UNIT_COLUMN, .unit_column = "unit_code",
 		.ceiling = PROVINCE, .floor = VILLAGE, .create = 0x1f, .remove = 0x1f, .ngroups = 2, .groups = groups,
 	};
-	const struct policy p = { .name = "aid", .version = 1, .nstatements = 1, .statements = statements, .nregisters = 1,
+	const struct policy p = { .name = "aid", .version = version, .nstatements = 1, .statements = statements, .nregisters = 1,
 		                  .registers = &aid };
 	_cleanup_(buf_release) struct buf form = { 0 };
-	uint64_t version;
+	uint64_t made;
 
 	OK(policy_put(&p, &form, e));
-	OK(policy_publish(n->engine, buf_slice(&form), &version, e));
+	OK(policy_publish(n->engine, buf_slice(&form), &made, e));
 }
 
 /* ---- the road */
@@ -377,7 +377,7 @@ int nodes_begin(void **state)
 	snprintf(folder, sizeof folder, "/tmp/terrace-contact-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	make_root(&county, U_COUNTY);
-	publish(&county);
+	publish_aid(&county, 1, 1 << COUNTY);
 	join(&town, &county, U_TOWN, "town");
 	contact(&town, &county);
 	join(&village, &town, U_VILLAGE, "village");

@@ -42,6 +42,8 @@ extern struct node county, town, village;        /* made by nodes_begin: enrolle
 int nodes_begin(void **state);           /* group fixtures */
 int nodes_end(void **state);
 
+/* Policy `aid`: the levels that own group `check`. */
+void publish_aid(struct node *n, uint64_t version, uint8_t check);
 void open_node(struct node *n);
 void close_node(struct node *n);
 /* A bare machine enrols and opens folder/file.db; `keys`: with the keys of another. */

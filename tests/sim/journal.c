@@ -29,7 +29,7 @@ struct sim_write {                       /* one value of one node's own delta */
 	uint32_t ncolumns;
 	struct sim_column *columns;
 	struct digest segment;           /* that carries it */
-	uint32_t held;                   /* bit by node: has its record now */
+	uint64_t held;                   /* bit by node: has its record now */
 	bool record_lost;                /* a node that had its record was restored to before */
 	bool perished;                   /* after a restore no disk had a trace of it */
 };
@@ -259,7 +259,7 @@ void journal_before_restore(struct sim_tree *t, int node)
 	for (uint32_t i = 0; i < t->journal->n; i++) {
 		struct sim_write *w = &t->journal->at[i];
 
-		w->held = has_record(&t->nodes[node], w) ? w->held | 1u << node : w->held & ~(1u << node);
+		w->held = has_record(&t->nodes[node], w) ? w->held | UINT64_C(1) << node : w->held & ~(UINT64_C(1) << node);
 	}
 }
 
@@ -438,9 +438,24 @@ static bool needs_record(struct sim_tree *t, const struct sim_write *v)
 	return !replaced(t, v);
 }
 
+bool journal_wrote_again(struct sim_tree *t, const struct sim_review *r)
+{
+	for (uint32_t i = 0; i < t->journal->n; i++) {
+		const struct sim_write *w = &t->journal->at[i];
+		_cleanup_(buf_release) struct buf key = {0};
+
+		key_text(&key, w->key);
+		if (w->id.unit == r->author && (int64_t)w->id.mark.tick > r->tick && strcmp(w->reg, r->reg) == 0 &&
+		    strcmp(w->group, r->group) == 0 && strcmp(buf_text(&key), r->key) == 0)
+			return true;
+	}
+	return false;
+}
+
 void journal_check(struct sim_tree *t)
 {
 	journal_note(t);
+	t->sealed = t->journal->n;
 	for (uint32_t i = 0; i < t->journal->n && t->failure[0] == '\0'; i++) {
 		const struct sim_write *v = &t->journal->at[i];
 		struct sim_node *author = &t->nodes[v->node];

@@ -80,11 +80,14 @@ static int64_t there(struct sim_node *n, const char *table, const char *where, s
 static void check_marker(struct sim_tree *t, struct sim_node *n, const struct reg *r, sqlite3_stmt *row, bool rest)
 {
 	const char *what = NULL;
-	char where[100], aside[140];
+	char where[100], aside[140], table[300];
 
+	/* A removal that the table refuses waits in quarantine, as any other change does. */
+	snprintf(table, sizeof table, "k = ?1 AND k NOT IN (SELECT key FROM terrace_issue WHERE state = 'open' AND kind NOT IN ('warn', "
+	         "'rule', 'duplicate-identity')) AND k NOT IN (SELECT key FROM terrace_quarantine WHERE register = %u)", r->number);
 	snprintf(where, sizeof where, "register = %u AND key = ?1", r->number);
 	snprintf(aside, sizeof aside, "%s AND value IS NOT NULL", where);
-	if (!log_pending(n->e->db) && there(n, r->name, "k = ?1 AND k NOT IN (SELECT key FROM terrace_issue WHERE kind NOT IN ('warn', 'rule', 'duplicate-identity') AND state = 'open')", row) != 0)
+	if (!log_pending(n->e->db) && there(n, r->name, table, row) != 0)
 		what = "the table's row";
 	else if (there(n, "terrace_aside", aside, row) != 0 && (rest || there(n, "terrace_tombstone", where, row) == 0))
 		what = "values";
@@ -158,8 +161,8 @@ static void check_records(struct sim_tree *t, struct sim_node *n)
 	sqlite3_stmt *q = NULL;
 
 	/* What a node decided itself it saw with its own eyes. */
-	if (sqlite3_prepare_v2(n->app, "SELECT unit, lost_unit, grp, kept IS NOT NULL OR kept_text IS NOT NULL FROM terrace_record WHERE "
-	                       "decider <> ?1", -1, &q, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(n->app, "SELECT unit, lost_unit, grp, (kept IS NOT NULL OR kept_text IS NOT NULL) AND kind <> "
+	                       "'edited-while-deleted' FROM terrace_record WHERE decider <> ?1", -1, &q, NULL) != SQLITE_OK)
 		return;
 	bind_u64(q, 1, n->unit);
 	while (sqlite3_step(q) == SQLITE_ROW)
@@ -231,7 +234,8 @@ void sim_scope_sent(struct sim_tree *t, const struct sim_node *n, struct slice b
 			struct record r;
 
 			if (p.items[i].kind == ITEM_RECORD && record_decode(p.items[i].body, &a, &r, NULL) == 0)
-				check_record(t, n, r.unit, r.lost.unit, r.group, r.kept.n > 0 || r.kept_text != NULL);
+				check_record(t, n, r.unit, r.lost.unit, r.group, (r.kept.n > 0 || r.kept_text != NULL) &&
+				             strcmp(r.kind, "edited-while-deleted") != 0);
 		}
 	}
 }

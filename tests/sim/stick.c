@@ -121,7 +121,7 @@ static void hour(struct month *m)
 	else if (what < 72)
 		sim_restart(t, node);
 	else if (what < 74 && m->restores)
-		sim_backup(t, node);
+		sim_backup(t, node, false);
 	else if (what < 75 && m->restores)
 		sim_restore(t, node);
 	take_sticks(m);

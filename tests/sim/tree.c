@@ -42,11 +42,14 @@ void sim_fail(struct sim_tree *t, const char *format, ...)
 
 /* ---- clocks and randomness as the engine sees them */
 
+/* A pure function of the true time, so that clocks take nothing from the history's randomness. */
 static int64_t wall(void *arg)
 {
+	static const int64_t jumps[] = {0, -1799000000000, 2270000000000, -86400000, 86400000 * INT64_C(400), 3600000, -600000, 0};
 	struct sim_node *n = arg;
+	struct sim_random r = {n->unit * 31 + n->tree->seed + (uint64_t)(n->tree->now_ms / 7000)};
 
-	return n->tree->now_ms + n->skew_ms;
+	return n->tree->now_ms + n->skew_ms + (n->jumps ? jumps[sim_below(&r, ARRAY_SIZE(jumps))] : 0);
 }
 
 static int64_t steady(void *arg)
@@ -62,19 +65,23 @@ static void fill_random(void *arg, void *p, size_t size)
 	uint8_t *at = p;
 
 	for (size_t i = 0; i < size; i++)
-		at[i] = (uint8_t)sim_next(&n->tree->random);
+		at[i] = (uint8_t)sim_next(&n->tree->noise);
 }
 
 static void told(void *arg, int level, const char *kind, uint64_t peer, const char *segment, const char *text)
 {
 	struct sim_node *n = arg;
 
-	if (n->tree->verbose || level <= 3)
+	if (n->tree->verbose)
 		fprintf(stderr, "  [%lld %012llu] %s %s %s: %s (peer %012llu)\n", (long long)n->tree->now_ms % 100000000,
 		        (unsigned long long)n->unit, level <= 3 ? "!" : " ", kind, segment != NULL ? segment : "", text,
 		        (unsigned long long)peer);
 	if (strcmp(kind, "alarm") == 0 && (strstr(text, "bad-mark") != NULL || strstr(text, "equivocation: unit") != NULL))
 		sim_fail(n->tree, "%012llu: %s", (unsigned long long)n->unit, text);
+	if (strcmp(kind, "alarm") == 0 && strstr(text, "digests") != NULL && n->tree->lost == 0)
+		sim_fail(n->tree, "%012llu: nobody lost a row: %s", (unsigned long long)n->unit, text);
+	if (strcmp(kind, "alarm") == 0 && strncmp(text, "restored:", 9) == 0 && n->tree->injected[FAULT_RESTORE] == 0)
+		sim_fail(n->tree, "%012llu: nobody restored it: %s", (unsigned long long)n->unit, text);
 }
 
 /* ---- identities: one key for all certificates keeps trees cheap */
@@ -124,7 +131,7 @@ static int identity_make(struct sim_tree *t, struct sim_node *n, const struct si
 	return chain_read(buf_slice(&n->id.chain_pem), NULL, &n->id.chain, err);
 }
 
-static int node_open(struct sim_tree *t, struct sim_node *n)
+int sim_node_open(struct sim_tree *t, struct sim_node *n)
 {
 	struct engine_options o = {
 		.database = n->path, .make = true, .identity = &n->id, .source = {wall, steady, fill_random, n},
@@ -138,13 +145,16 @@ static int node_open(struct sim_tree *t, struct sim_node *n)
 	}
 	if (sqlite3_open(n->path, &n->app) != SQLITE_OK)
 		return -1;
-	sqlite3_exec(n->app, "PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON", NULL, NULL, NULL);
-	sqlite3_exec(n->e->db->sql, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+	sqlite3_exec(n->app, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL", NULL, NULL, NULL);
+	if (t->victim < 0 || n != &t->nodes[t->victim]) {
+		sqlite3_exec(n->app, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+		sqlite3_exec(n->e->db->sql, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+	}
 	n->hello = true;
 	return 0;
 }
 
-static void node_close(struct sim_node *n)
+void sim_node_close(struct sim_node *n)
 {
 	sqlite3_close(n->app);
 	n->app = NULL;
@@ -161,6 +171,8 @@ int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n)
 	memset(t, 0, sizeof *t);
 	t->seed = seed;
 	t->random.state = seed;
+	t->noise.state = seed * 31 + 7;
+	t->victim = -1;
 	t->now_ms = 1800000000000 + (int64_t)(seed % 1000) * 86400000;
 	snprintf(t->folder, sizeof t->folder, "%s/terrace-sim-%d-%llu", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
 	         (int)getpid(), (unsigned long long)seed);
@@ -187,7 +199,7 @@ void sim_close(struct sim_tree *t)
 
 	journal_close(t);
 	for (int i = 0; i < t->n; i++) {
-		node_close(&t->nodes[i]);
+		sim_node_close(&t->nodes[i]);
 		identity_release(&t->nodes[i].id);
 	}
 	if (t->keep != NULL) {
@@ -225,7 +237,7 @@ int sim_enrol(struct sim_tree *t, int node)
 		return -1;
 	}
 	n->enrolled = true;
-	if (node_open(t, n) != 0)
+	if (sim_node_open(t, n) != 0)
 		return -1;
 	if (p >= 0 && engine_welcome(t->nodes[p].e, &n->id.chain, buf_slice(&n->id.chain_pem), &err) != 0) {
 		sim_fail(t, "welcome: %s", err.text);
@@ -261,7 +273,7 @@ int sim_sql(struct sim_node *n, const char *format, ...)
 	if (n->tree->verbose)
 		fprintf(stderr, "  [%lld %012llu] sql %s -> %s\n", (long long)n->tree->now_ms % 100000000, (unsigned long long)n->unit, sql,
 		        say != NULL ? say : "ok");
-	if (rc != SQLITE_OK && rc != SQLITE_CONSTRAINT && strstr(say != NULL ? say : "", "no such table") == NULL)
+	if (rc != SQLITE_OK && rc != SQLITE_CONSTRAINT && !sim_disk_failed(n) && strstr(say != NULL ? say : "", "no such table") == NULL)
 		sim_fail(n->tree, "%012llu: the application's write failed: %s: %s", (unsigned long long)n->unit, say, sql);
 	sqlite3_free(say);
 	return rc != SQLITE_OK;
@@ -282,6 +294,8 @@ static void trouble(struct sim_tree *t, const struct sim_node *n, const char *wh
 {
 	if (rc != 0 && t->verbose)
 		fprintf(stderr, "  [%012llu] %s: %s: %s\n", (unsigned long long)n->unit, what, err_name(rc), err->text);
+	if (sim_disk_failed(n))
+		return;
 	if (rc == ERR_BUG || rc == ERR_DB || rc == ERR_DAMAGED || rc == ERR_NOMEM || rc == ERR_FORMAT || rc == ERR_BAD_MARK ||
 	    rc == ERR_BAD_STATE || rc == ERR_EQUIVOCATION || rc == ERR_SIGNATURE || rc == ERR_LIMIT || rc == ERR_SCOPE)
 		sim_fail(t, "%012llu: %s: %s: %s", (unsigned long long)n->unit, what, err_name(rc), err->text);
@@ -312,12 +326,12 @@ static bool hello(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 
 	trouble(t, n, "hello make", rc, &err);
 	keep(t, "hello", &body);
-	for (int k = 0; rc == 0 && k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+	for (int k = 0; rc == 0 && k < (sim_chance(&t->link, t->twice) ? 2 : 1); k++) {
 		buf_clear(&answer);
 		rc = engine_hello_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
 		trouble(t, p, "hello answer", rc, &err);
 	}
-	if (rc != 0 || sim_chance(&t->random, t->loss))
+	if (rc != 0 || sim_chance(&t->link, t->loss))
 		return false;
 	keep(t, "welcome", &answer);
 	rc = engine_hello_take(n->e, buf_slice(&answer), &orders, &err);
@@ -336,12 +350,12 @@ static bool push(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	if (rc != 0 || body.n == 0)
 		return false;
 	keep(t, "push", &body);
-	for (int k = 0; k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+	for (int k = 0; k < (sim_chance(&t->link, t->twice) ? 2 : 1); k++) {
 		buf_clear(&answer);
 		code = engine_push_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
 		trouble(t, p, "push answer", code, &err);
 	}
-	if (sim_chance(&t->random, t->loss))
+	if (sim_chance(&t->link, t->loss))
 		return false;
 	if (code == ERR_HEAL)
 		n->hello = true;
@@ -366,12 +380,12 @@ static bool rounds(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	if (rc != 0 || body.n == 0)
 		return false;
 	keep(t, "round", &body);
-	for (int k = 0; k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+	for (int k = 0; k < (sim_chance(&t->link, t->twice) ? 2 : 1); k++) {
 		buf_clear(&answer);
 		code = engine_round_answer(p->e, &n->id.chain.at[0], buf_slice(&body), &answer, &err);
 		trouble(t, p, "round answer", code, &err);
 	}
-	if (sim_chance(&t->random, t->loss))
+	if (sim_chance(&t->link, t->loss))
 		return false;
 	keep(t, "rounded", &answer);
 	rc = engine_round_take(n->e, code == 0 ? 200 : 409, buf_slice(&answer), &err);
@@ -388,7 +402,7 @@ static bool feed(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	int rc = engine_feed_make(n->e, &after, &hash, &receipt, &err);
 
 	trouble(t, n, "feed make", rc, &err);
-	for (int k = 0; rc == 0 && k < (sim_chance(&t->random, t->twice) ? 2 : 1); k++) {
+	for (int k = 0; rc == 0 && k < (sim_chance(&t->link, t->twice) ? 2 : 1); k++) {
 		buf_clear(&body);
 		rc = engine_feed_answer(p->e, &n->id.chain.at[0], after, &hash, buf_slice(&receipt), 1u << 18, &body, &err);
 		trouble(t, p, "feed answer", rc, &err);
@@ -397,7 +411,7 @@ static bool feed(struct sim_tree *t, struct sim_node *n, struct sim_node *p)
 	}
 	if (rc == ERR_HEAL || rc == ERR_GAP)
 		n->hello = true;
-	if (rc != 0 || body.n == 0 || sim_chance(&t->random, t->loss))
+	if (rc != 0 || body.n == 0 || sim_chance(&t->link, t->loss))
 		return false;
 	keep(t, "feed", &body);
 	rc = engine_feed_take(n->e, buf_slice(&body), &err);
@@ -415,6 +429,7 @@ static bool contact(struct sim_tree *t, int node)
 	if (n->e == NULL || n->parent < 0 || t->nodes[n->parent].e == NULL)
 		return false;
 	p = &t->nodes[n->parent];
+	t->link.state = t->seed * 1000003 + (uint64_t)t->step * 64 + (uint64_t)node;
 	if (n->hello || engine_hello_due(n->e)) {
 		n->hello = true;
 		busy = true;
@@ -432,7 +447,8 @@ static bool contact(struct sim_tree *t, int node)
 
 void sim_contact(struct sim_tree *t, int node)
 {
-	contact(t, node);
+	if (t->step >= t->nodes[node].cut_until)
+		contact(t, node);
 }
 
 static void tell_unrest(struct sim_tree *t)
@@ -448,9 +464,12 @@ static void tell_unrest(struct sim_tree *t)
 	sim_fail(t, "never quiet");
 }
 
+#define DRAIN_MS 100000
+
 void sim_drain(struct sim_tree *t)
 {
 	double loss = t->loss, twice = t->twice;
+	int64_t began = t->now_ms, lasted;
 	int quiet = 0;
 
 	t->loss = t->twice = 0;
@@ -467,6 +486,9 @@ void sim_drain(struct sim_tree *t)
 		if (round == 399)
 			tell_unrest(t);
 	}
+	/* A round more or less, for a note of the time perhaps, moves nothing that comes after. */
+	lasted = (t->now_ms - began + DRAIN_MS - 1) / DRAIN_MS * DRAIN_MS;
+	sim_tick(t, began + lasted - t->now_ms);
 	t->loss = loss;
 	t->twice = twice;
 }
@@ -475,78 +497,8 @@ void sim_drain(struct sim_tree *t)
 
 void sim_restart(struct sim_tree *t, int node)
 {
-	node_close(&t->nodes[node]);
-	node_open(t, &t->nodes[node]);
-}
-
-static void copy(const char *from, const char *to)
-{
-	char command[600];
-
-	snprintf(command, sizeof command, "rm -f %s %s-wal %s-shm; cp %s %s", to, to, to, from, to);
-	if (system(command) != 0)
-		fprintf(stderr, "sim: %s\n", command);
-}
-
-void sim_backup(struct sim_tree *t, int node)
-{
-	struct sim_node *n = &t->nodes[node];
-	char to[220];
-
-	node_close(n);                           /* the last connection empties the WAL */
-	snprintf(to, sizeof to, "%s.b%d", n->path, n->backups % 3);
-	copy(n->path, to);
-	n->backups++;
-	node_open(t, n);
-}
-
-void sim_restore(struct sim_tree *t, int node)
-{
-	struct sim_node *n = &t->nodes[node];
-	char from[220];
-
-	if (n->backups == 0)
-		return;
-	journal_before_restore(t, node);
-	node_close(n);
-	snprintf(from, sizeof from, "%s.b%d", n->path, (int)sim_below(&t->random, (uint32_t)MIN(n->backups, 3)));
-	copy(from, n->path);
-	n->restored_ms = t->now_ms;
-	n->backups = 0;                          /* a backup of the life that ended would be a second machine: a twin */
-	node_open(t, n);
-	journal_after_restore(t, node);
-}
-
-void sim_lose(struct sim_tree *t, int node, const char *key)
-{
-	struct engine *e = t->nodes[node].e;
-	struct reg *r = e != NULL ? catalog_register(e->catalog, slice_of("r")) : NULL;
-	const struct cell cell = {.type = CELL_TEXT, .s = slice_of(key)};
-	_cleanup_(arena_release) struct arena a = {0};
-	struct err err = {0};
-	struct held h;
-	int rc;
-
-	if (r == NULL || engine_begin(e, &err) != 0)
-		return;
-	rc = seal_empty(e, &err);
-	if (rc == 0)
-		rc = state_load(e->state, r, (struct key){&cell, 1}, &a, &h, &err);
-	if (rc == 0 && h.exists && h.flags == STATE_ALIVE && unit_contains(e->unit, h.unit) && table_keys(e->table, r, h.key, true, &err) == 0) {
-		rc = state_delete(e->state, &h, e->unit, &err);
-		if (rc == 0)
-			rc = table_delete(e->table, r, h.key, &err);
-		e->activity++;
-		t->lost++;
-	}
-	if (rc == 0)
-		rc = engine_commit(e, &err);
-	if (rc != 0) {
-		engine_rollback(e);
-		sim_fail(t, "losing a row: %s", err.text);
-	}
-	if (t->verbose)
-		fprintf(stderr, "  [%lld %012llu] loses %s\n", (long long)t->now_ms % 100000000, (unsigned long long)e->unit, key);
+	sim_node_close(&t->nodes[node]);
+	sim_node_open(t, &t->nodes[node]);
 }
 
 /* ---- what must hold when all is quiet */
@@ -663,13 +615,31 @@ static void audit_register(struct sim_tree *t, struct sim_node *n, const char *n
 void sim_audit(struct sim_tree *t)
 {
 	for (int i = 0; i < t->n; i++)
-		if (t->nodes[i].e != NULL && !log_pending(t->nodes[i].e->db)) {
+		if (t->nodes[i].e != NULL && !sim_disk_failed(&t->nodes[i]) && !log_pending(t->nodes[i].e->db)) {
 			for (int k = 0; k < SIM_REGISTERS; k++)
 				audit_register(t, &t->nodes[i], t->bands[k].reg);
 			if (number(t->nodes[i].app, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
 				sim_fail(t, "%012llu: a foreign key is broken", (unsigned long long)t->nodes[i].unit);
 		}
 	sim_scope(t, false);
+}
+
+void sim_dump(struct sim_tree *t, struct buf *ret)
+{
+	static const char *const all[] = {
+		"SELECT k, unit, x, y, s FROM r ORDER BY 1", "SELECT k, unit, parent, u FROM c ORDER BY 1", "SELECT k, '', v FROM o ORDER BY 1",
+		"SELECT k, '', v FROM a ORDER BY 1",
+		"SELECT key, unit, flags, hex(term) FROM terrace_s1 ORDER BY 1", "SELECT key, unit, flags, hex(term) FROM terrace_s2 ORDER BY 1",
+		"SELECT key, unit, flags, hex(term) FROM terrace_s3 ORDER BY 1", "SELECT key, unit, flags, hex(term) FROM terrace_s4 ORDER BY 1",
+		"SELECT register, key, grp, lost_unit, lost_tick, lost_epoch, unit, kind, why, rule, decider, policy, kept_text, lost_text, state "
+		"FROM terrace_record ORDER BY 1, 2, 3, 4, 5, 6",
+	};
+
+	for (int i = 0; i < t->n; i++) {
+		buf_printf(ret, "node %012llu\n", (unsigned long long)t->nodes[i].unit);
+		for (size_t k = 0; t->nodes[i].app != NULL && k < ARRAY_SIZE(all); k++)
+			read_table(t->nodes[i].app, all[k], UNIT_NONE, ret);
+	}
 }
 
 /* Where a row and the one it takes its unit from are both held, they are of one unit. */

@@ -7,7 +7,7 @@
 #include "engine/engine.h"
 #include "engine/install.h"
 
-#define SIM_NODES 16
+#define SIM_NODES 48                     /* at most 64: a bit each */
 #define SIM_REGISTERS 4
 
 struct sim_journal;                      /* journal.c */
@@ -45,13 +45,20 @@ struct sim_node {
 	bool hello;                      /* says hello at the next contact */
 	struct sim_tree *tree;
 	int backups;                     /* copies of the file: path.b0 … */
-	int64_t skew_ms;
+	int64_t skew_ms;                 /* of its clock, for good */
+	bool jumps;                      /* its clock shows another time every few seconds */
+	int64_t cut_until;               /* no contact before this step */
+	char compared_at[32];            /* what the parent's status said last of when it was compared, and when that was looked at */
+	int64_t compared_ms;
 	int64_t restored_ms;             /* 0 = never */
 	int64_t noted, restored_at;      /* its last segment in the journal; step of its last restore, −1 = none */
 };
 
+enum sim_fault { FAULT_RESTORE, FAULT_CLONE, FAULT_KILL, FAULT_DISK, FAULT_CUT, SIM_FAULTS };
+
 struct sim_tree {
-	struct sim_random random;
+	struct sim_random random;        /* what happens */
+	struct sim_random noise, link;   /* what the engines draw; the luck of one contact */
 	uint64_t seed;
 	int64_t now_ms;
 	char folder[160];
@@ -74,6 +81,12 @@ struct sim_tree {
 	struct sim_journal *journal;
 	int64_t step;
 	uint64_t losers;                 /* losing decisions that had to have a record */
+	uint64_t sealed;                 /* values that were sealed */
+	int victim;                      /* node whose disk is about to fail, −1 = none */
+	bool dies;                       /* … with its machine */
+	int64_t victim_until;            /* step */
+	uint64_t injected[SIM_FAULTS];
+	uint64_t instants;               /* what a status said of a descendant, against the truth */
 };
 
 int sim_open(struct sim_tree *t, uint64_t seed, const uint64_t *units, int n);
@@ -88,12 +101,27 @@ void sim_tick(struct sim_tree *t, int64_t ms);   /* time passes: every node does
 void sim_contact(struct sim_tree *t, int node);
 void sim_drain(struct sim_tree *t);              /* every link works until all is quiet */
 void sim_restart(struct sim_tree *t, int node);
-void sim_backup(struct sim_tree *t, int node);
+int sim_node_open(struct sim_tree *t, struct sim_node *n);
+void sim_node_close(struct sim_node *n);
+/* (faults.c) A copy of the file, of a node that stands still or (live) that goes on; and the copy takes the node's place. */
+void sim_backup(struct sim_tree *t, int node, bool live);
 void sim_restore(struct sim_tree *t, int node);
+/* From now on this node's disk counts, and at a random write, sync or deletion the machine dies, or the disk is full for a while. */
+void sim_disk(struct sim_tree *t, int node, bool dies);
+void sim_disk_step(struct sim_tree *t);          /* after every step: who died starts again with what its disk held */
+void sim_disk_end(struct sim_tree *t);           /* whatever was under way is over, and every node runs */
+bool sim_disk_failed(const struct sim_node *n);  /* this node's disk fails right now: its errors are no findings */
+void sim_cut(struct sim_tree *t, int node);      /* its line to above is dead for some steps */
 /* At the node, else at the next ones, somebody accepts or rejects a proposal that is open there and his level's to decide. */
 void sim_decide(struct sim_tree *t, int node);
 /* A row of register r is lost at a node, from table and state, as if it never had come there. */
 void sim_lose(struct sim_tree *t, int node, const char *key);
+/* (status.c) What this node's status says of its descendants is true; rest: and complete. */
+void sim_status(struct sim_tree *t, int node, bool rest);
+/* (records.c) A line of JSON for every record of every node: what `why` says of it, for tests/lib/redecide.py. */
+void sim_records(struct sim_tree *t, const char *file);
+/* What everybody holds at the end: tables, states with their versions, records.  Two runs of one history give the same. */
+void sim_dump(struct sim_tree *t, struct buf *ret);
 /* Tables hash to what the states say, at every node whose log is empty. */
 void sim_audit(struct sim_tree *t);
 /* (scope.c) No node holds what is not of its scope; rest: nor waits to erase it. */
@@ -106,6 +134,7 @@ void journal_close(struct sim_tree *t);
 void journal_note(struct sim_tree *t);           /* after every step */
 void journal_before_restore(struct sim_tree *t, int node);
 void journal_after_restore(struct sim_tree *t, int node);
+bool journal_wrote_again(struct sim_tree *t, const struct sim_review *r);        /* the author of what was decided, later */
 void journal_check(struct sim_tree *t);          /* when all is quiet */
 /* What was decided on is closed everywhere, but where that decision lost; who was rejected has a return (tests/sim/review.c). */
 void sim_check_reviews(struct sim_tree *t);

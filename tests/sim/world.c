@@ -110,15 +110,16 @@ void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bo
 		rules_make(r, ret);
 }
 
-int world_units(struct sim_random *r, uint64_t *ret)
+int world_units(struct sim_random *r, int wanted, uint64_t *ret)
 {
-	int n = 1, size = 2 + (int)sim_below(r, sim_chance(r, 0.3) ? 11 : 5);
+	int n = 1, size = wanted > 0 ? wanted : 2 + (int)sim_below(r, sim_chance(r, 0.3) ? 11 : 5);
 	static const uint64_t step[LEVELS] = {10000000000, 100000000, 1000000, 1000, 1};
 
-	ret[0] = sim_chance(r, 0.5) ? UINT64_C(530000000000) : UINT64_C(532900000000);
+	ret[0] = sim_chance(r, 0.5) || wanted > 0 ? UINT64_C(530000000000) : UINT64_C(532900000000);
 	while (n < size) {
-		uint64_t up = ret[sim_below(r, (uint32_t)n)];
-		enum level l = unit_level(up) + 1 + (sim_chance(r, 0.15) ? 1 : 0);
+		bool chain = wanted > 0 && n < LEVELS;   /* a large tree has every level */
+		uint64_t up = ret[chain ? (uint32_t)n - 1 : sim_below(r, (uint32_t)n)];
+		enum level l = unit_level(up) + 1 + (!chain && sim_chance(r, 0.15) ? 1 : 0);
 		uint64_t u;
 		bool known = false;
 
@@ -231,6 +232,18 @@ void world_write(struct sim_tree *t, int node)
 		sim_sql(n, "DELETE FROM c WHERE k = 'c%d'", k);
 }
 
+void world_stock(struct sim_tree *t)
+{
+	for (int k = 0; k < 6; k++)
+		for (int tries = 0; tries < 8; tries++) {
+			struct sim_node *n = &t->nodes[sim_below(&t->random, (uint32_t)t->n)];
+
+			if (n->app != NULL && sim_sql(n, "INSERT INTO r(k, unit, x, y) VALUES('k%d', '%012llu', %d, 'stock')", k,
+			                              (unsigned long long)some_unit(t, n->unit), k) == 0)
+				break;
+		}
+}
+
 static bool stands_somewhere(struct sim_node *n, const char *text)
 {
 	static const char *const places[] = {
@@ -263,7 +276,7 @@ void world_type(struct sim_tree *t, int node)
 	int rc = 0;
 
 	snprintf(text, sizeof text, "typed%d.", ++t->typed);
-	if (engine_seal(n->e, &err) != 0)
+	if (sim_disk_failed(n) || engine_seal(n->e, &err) != 0)
 		return;
 	if (what == 0)
 		rc = sim_sql(n, "UPDATE r SET y = '%s', s = %d, x = 1 WHERE k = 'k%d'", text, (int)sim_below(&t->random, 9), k);
@@ -278,6 +291,8 @@ void world_type(struct sim_tree *t, int node)
 	if (rc != 0 || sqlite3_total_changes(n->app) == before)
 		return;
 	rc = engine_seal(n->e, &err);
+	if (sim_disk_failed(n))
+		return;
 	if (rc != 0)
 		sim_fail(t, "%012llu: seal: %s", (unsigned long long)n->unit, err.text);
 	else if (!stands_somewhere(n, text))

@@ -17,14 +17,16 @@ struct sim_policy {
 	const char *key[1], *ga[2], *gb[1], *gc[2], *gv[1];
 };
 
-/* Superiors first; at most SIM_NODES. */
-int world_units(struct sim_random *r, uint64_t *ret);
+/* Superiors first; wanted = 0: a small tree, else as many as that, over five levels; at most SIM_NODES. */
+int world_units(struct sim_random *r, int wanted, uint64_t *ret);
 /* The levels that each register comes to, for good. */
 void world_bands(struct sim_tree *t, struct sim_random *r);
 void world_policy(struct sim_tree *t, struct sim_random *r, uint64_t version, bool propose, struct sim_policy *ret);
 /* Rows of r, by the root. */
 void world_begin(struct sim_tree *t);
 void world_write(struct sim_tree *t, int node);
+/* Rows to begin with, of whoever may make them. */
+void world_stock(struct sim_tree *t);
 /* Nothing typed is lost: what the statement took stands, waits as a proposal or in quarantine, or has a record, as soon as
  * it is sealed. */
 void world_type(struct sim_tree *t, int node);

@@ -216,6 +216,31 @@ static void test_top_restored(void **state)
 	at_rest(&town, &county, "equal");
 }
 
+/* Who issued a policy is restored to before it: it comes back from below, ahead of what is judged by it. */
+static void test_issuer_restored(void **state)
+{
+	(void)state;
+	sql(&county, "INSERT INTO aid VALUES('i1', '620702100000', '卫', 1, NULL)");
+	seal(&county);
+	backup(&county);
+	publish_aid(&county, 2, 1 << COUNTY | 1 << TOWNSHIP);
+	everybody();
+	assert_int_equal(ask(&village, "SELECT max(version) FROM terrace_policy WHERE state = 'active'"), 2);
+	restore(&county);
+	assert_int_equal(ask(&county, "SELECT max(version) FROM terrace_policy WHERE state = 'active'"), 1);
+	sql(&town, "UPDATE aid SET checked = 7 WHERE id = 'i1'");
+	seal(&town);
+	town.engine->hello_due = true;
+	everybody();
+	assert_int_equal(ask(&county, "SELECT max(version) FROM terrace_policy WHERE state = 'active'"), 2);
+	assert_int_equal(ask(&county, "SELECT checked FROM aid WHERE id = 'i1'"), 7);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM terrace_record WHERE kind = 'refused'"), 0);
+	publish_aid(&county, 3, 1 << COUNTY | 1 << TOWNSHIP);
+	everybody();
+	assert_int_equal(ask(&village, "SELECT max(version) FROM terrace_policy WHERE state = 'active'"), 3);
+	at_rest(&town, &county, "equal");
+}
+
 /* What was settled long ago is let go; a restored parent then gets the rest as state. */
 static void test_reclaimed(void **state)
 {
@@ -427,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_need), cmocka_unit_test(test_late_feed), cmocka_unit_test(test_false_acknowledgement),
 		cmocka_unit_test(test_epochs_below), cmocka_unit_test(test_rebuilt),
 		cmocka_unit_test(test_child_restored), cmocka_unit_test(test_relay_restored), cmocka_unit_test(test_top_restored),
+		cmocka_unit_test(test_issuer_restored),
 		cmocka_unit_test(test_digests_differ), cmocka_unit_test(test_twin),
 		cmocka_unit_test(test_reclaimed),
 	};
