@@ -201,6 +201,9 @@ struct course {                          /* of one history */
 static void publish(struct course *c, struct sim_random *r)
 {
 	sim_disk_end(c->t);
+	/* Whoever restored an issuer waits for its children before it issues again. */
+	if (c->t->nodes[0].restored_ms != 0)
+		sim_drain(c->t);
 	world_policy(c->t, r, ++c->version, c->propose, &c->policy);
 	sim_publish(c->t, 0, &c->policy.p);
 }

@@ -8,6 +8,7 @@
 
 #include "engine/report.h"
 #include "engine/self.h"
+#include "store/links.h"
 #include "store/terms.h"
 
 #define U(unit) ((unsigned long long)(unit))
@@ -73,18 +74,24 @@ static bool truly_equal(const struct sim_tree *t, const struct sim_node *n, cons
 static void check_digest(struct sim_tree *t, struct sim_node *n, const struct sim_node *p, const json_t *said)
 {
 	const char *word = text_of(said, "digest"), *as_of = text_of(said, "as_of");
-	bool direct = n->parent >= 0 && &t->nodes[n->parent] == p, fresh = direct && strcmp(n->compared_at, as_of) != 0;
 
 	if (strcmp(word, "unknown") != 0 && strcmp(word, "equal") != 0 && strcmp(word, "differs") != 0)
 		sim_fail(t, "%012llu says of %012llu that its digest is `%s`", U(p->unit), U(n->unit), word);
 	if (strcmp(word, "unknown") != 0 && as_of[0] == '\0')
 		sim_fail(t, "%012llu says of %012llu `%s`, and never compared", U(p->unit), U(n->unit), word);
-	if (fresh && strcmp(word, "equal") == 0 && t->now_ms == n->compared_ms && !truly_equal(t, n, p))
+}
+
+void sim_compared(struct sim_tree *t, int node, int64_t *at_ms)
+{
+	struct sim_node *n = &t->nodes[node], *p = n->parent >= 0 ? &t->nodes[n->parent] : NULL;
+	int64_t before = *at_ms;
+	char word[16] = "";
+
+	if (n->e == NULL || p == NULL || p->e == NULL || sim_disk_failed(n) || sim_disk_failed(p) ||
+	    link_digest(p->e->db, n->unit, word, at_ms, NULL) != 0)
+		return;
+	if (before != *at_ms && strcmp(word, "equal") == 0 && !truly_equal(t, n, p))
 		sim_fail(t, "%012llu says that %012llu is equal, and it is not", U(p->unit), U(n->unit));
-	if (direct) {
-		snprintf(n->compared_at, sizeof n->compared_at, "%s", as_of);
-		n->compared_ms = t->now_ms;
-	}
 }
 
 /* What the node knows of itself now is ahead of what it had said. */

@@ -447,8 +447,16 @@ static bool contact(struct sim_tree *t, int node)
 
 void sim_contact(struct sim_tree *t, int node)
 {
-	if (t->step >= t->nodes[node].cut_until)
-		contact(t, node);
+	struct sim_node *n = &t->nodes[node];
+	int64_t compared = 0;
+	char word[16];
+
+	if (t->step < t->nodes[node].cut_until)
+		return;
+	if (n->e != NULL && n->parent >= 0 && t->nodes[n->parent].e != NULL)
+		link_digest(t->nodes[n->parent].e->db, n->unit, word, &compared, NULL);
+	contact(t, node);
+	sim_compared(t, node, &compared);
 }
 
 static void tell_unrest(struct sim_tree *t)

@@ -48,8 +48,6 @@ struct sim_node {
 	int64_t skew_ms;                 /* of its clock, for good */
 	bool jumps;                      /* its clock shows another time every few seconds */
 	int64_t cut_until;               /* no contact before this step */
-	char compared_at[32];            /* what the parent's status said last of when it was compared, and when that was looked at */
-	int64_t compared_ms;
 	int64_t restored_ms;             /* 0 = never */
 	int64_t noted, restored_at;      /* its last segment in the journal; step of its last restore, −1 = none */
 };
@@ -118,6 +116,8 @@ void sim_decide(struct sim_tree *t, int node);
 void sim_lose(struct sim_tree *t, int node, const char *key);
 /* (status.c) What this node's status says of its descendants is true; rest: and complete. */
 void sim_status(struct sim_tree *t, int node, bool rest);
+/* When the parent last compared; where that is another time than *at_ms, the two are equal now if that was found. */
+void sim_compared(struct sim_tree *t, int node, int64_t *at_ms);
 /* (records.c) A line of JSON for every record of every node: what `why` says of it, for tests/lib/redecide.py. */
 void sim_records(struct sim_tree *t, const char *file);
 /* What everybody holds at the end: tables, states with their versions, records.  Two runs of one history give the same. */
