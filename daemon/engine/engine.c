@@ -130,6 +130,13 @@ int engine_begin(struct engine *e, struct err *err)
 {
 	if (atomic_load(&e->stopping))
 		return err_set(err, ERR_STOPPING, "stopping");
+	if (e->catalog_stale) {
+		int rc = engine_reload_catalog(e, err);
+
+		if (rc != 0)
+			return rc;
+		e->catalog_stale = false;
+	}
 	return db_begin(e->db, err);
 }
 
@@ -145,7 +152,7 @@ int engine_commit(struct engine *e, struct err *err)
 		rc = db_commit(e->db, err);
 	if (rc != 0)
 		engine_rollback(e);
-	e->children_changed = false;
+	e->children_changed = e->catalog_changed = false;
 	return rc;
 }
 
@@ -159,6 +166,9 @@ void engine_rollback(struct engine *e)
 	if (e->children_changed)
 		engine_reload_children(e, NULL);
 	e->children_changed = false;
+	if (e->catalog_changed)                  /* a policy that was put in force in what was rolled back never was */
+		e->catalog_stale = engine_reload_catalog(e, NULL) != 0;
+	e->catalog_changed = false;
 	e->fresh = e->fresh || e->epoch == 0;
 	if (e->epoch != 0) {
 		uint32_t epoch = e->epoch;
@@ -253,6 +263,7 @@ int engine_reload_catalog(struct engine *e, struct err *err)
 	catalog_release(e->catalog);
 	e->catalog = c;
 	e->activity++;                           /* what waits in quarantine may fit now */
+	e->catalog_changed = e->catalog_changed || e->db->in_transaction;
 	rc = rules_open(e, err);
 	if (rc != 0)
 		return rc;

@@ -52,6 +52,8 @@ struct engine {
 	uint32_t nchildren;              /* direct, enrolled, not revoked; ascending */
 	uint64_t *children;
 	bool children_changed;           /* in the transaction that is open */
+	bool catalog_changed;            /* likewise */
+	bool catalog_stale;              /* it could not be read again after a rollback: before anything else it is */
 	uint32_t ngreeted;               /* children that said hello since the start: only they are taken from */
 	uint64_t *greeted;
 	atomic_bool stopping;
