@@ -106,17 +106,6 @@ static int conflict_line(void *arg, const struct record *rec)
 	return 0;
 }
 
-/* Of one row all that its records say. */
-static int record_line(void *arg, const struct record *rec)
-{
-	struct report *r = arg;
-	json_t *j = conflict_json(r, rec);
-
-	record_more(r, rec, j);
-	json_array_append_new(r->ret, j);
-	return 0;
-}
-
 static int return_line(void *arg, const struct record *rec)
 {
 	struct report *r = arg;
