@@ -49,8 +49,6 @@ const struct phrase phrases_events[] = {
 	{ "register %s, group %s: unit %012llu %s what this node proposed", "台账 {1} 字段组 {2}：单位 {3} 已{4}本节点的申报" },
 	{ "decided otherwise than", "未按其意见决定" },
 	{ "%llu proposal%s %s by %s", "{1} 件申报由 {4} {3}" },
-	{ "register %s: a row that was there already fails a rule of this level", "台账 {1}：原有的一行不符合本级规则" },
-	{ "register %s: a write that fails a rule of this level was put back", "台账 {1}：一次登记不符合本级规则，已恢复" },
 	/* policy */
 	{ "version %llu published by %s", "第 {1} 版由 {2} 发布" },
 	{ "policy %s version %llu staged", "策略 {1} 第 {2} 版待生效" },
