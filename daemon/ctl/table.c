@@ -78,6 +78,7 @@ static const struct {
 	{ "oldest_unsettled_s", "OLDEST UNSETTLED (S)", "最久未归档(秒)" },
 	{ "digest", "DIGEST", "摘要" },
 	{ "quarantine", "QUARANTINE", "隔离区" },
+	{ "markers", "MARKERS", "删除标记" },
 	{ "conflicts_open", "OPEN CONFLICTS", "未结冲突" },
 	{ "proposals_open", "OPEN PROPOSALS", "未结申报" },
 	{ "returns_open", "OPEN RETURNS", "未结退回" },

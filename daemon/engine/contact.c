@@ -62,7 +62,7 @@ bool transient(int code)
 #define SETTLED_DAYS 30
 #define RECLAIM_ROWS 2000u
 
-int contact_reclaim(struct engine *e, struct err *err)
+int contact_reclaim(struct engine *e, bool *ret_more, struct err *err)
 {
 	_cleanup_(engine_guard) struct engine *guard = NULL;
 	int64_t now = engine_tree_time(e) * 1000;        /* segments are stamped with it: this node's clock drops nothing */
@@ -70,6 +70,7 @@ int contact_reclaim(struct engine *e, struct err *err)
 	bool found = false;
 	int rc;
 
+	*ret_more = false;
 	if (now <= 0)
 		return 0;
 	rc = engine_begin(e, err);
@@ -81,9 +82,11 @@ int contact_reclaim(struct engine *e, struct err *err)
 	if (rc == 0 && found && l.healed)
 		rc = outbox_reclaim(e->db, l.acked, now - SETTLED_DAYS * DAY_MS, err);
 	if (rc == 0)
-		rc = segment_reclaim(e->db, e->unit, now - SETTLED_DAYS * DAY_MS, now - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
+		rc = segment_reclaim(e->db, e->unit, now - SETTLED_DAYS * DAY_MS, now - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, ret_more, err);
 	if (rc == 0)
-		rc = event_reclaim(e->db, MIN(now, now_ms(e)) - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, err);
+		rc = event_reclaim(e->db, MIN(now, now_ms(e)) - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, ret_more, err);
+	if (rc == 0)
+		rc = closed_reclaim(e->db, MIN(now, now_ms(e)) - EVIDENCE_DAYS * DAY_MS, RECLAIM_ROWS, ret_more, err);
 	return rc == 0 ? engine_commit(e, err) : rc;
 }
 

@@ -8,6 +8,7 @@
 #include "engine/hello.h"
 #include "engine/renew.h"
 #include "engine/rounds.h"
+#include "store/markers.h"
 #include "store/terms.h"
 #include "store/policybox.h"
 
@@ -286,6 +287,8 @@ static int found_digest(struct judging *j, enum status_digest found, struct err 
 	rc = link_digest_put(j->e->db, j->l.peer, found == STATUS_EQUAL ? "equal" : "differs", now_ms(j->e), err);
 	if (rc == 0 && found == STATUS_DIFFERS)
 		return mend(j, err);
+	if (rc == 0)
+		rc = link_rest_put(j->e->db, j->l.peer, engine_tree_time(j->e), err);
 	if (rc == 0)
 		rc = heal_mark(j->e, j->l.peer, false, err);
 	if (rc == 0)

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "store/compared.h"
+#include "store/markers.h"
 
 #define BREAKING_ROUNDS 64              /* of one look for what depends on a row that breaks a key */
 #define PASSES 20                       /* over one payload, before all that it touches waits */
@@ -254,18 +255,15 @@ static int check_change(struct merging *m, const struct change *c, struct err *e
 	return 0;
 }
 
-/* A tombstone or marker that the sender has dropped goes here too, where it is the same and nothing waits. */
+/* A tombstone or marker that the sender has dropped goes here too, where it is the same, in its time (engine/gone.c). */
 static int take_gone(struct merging *m, struct merging_row *row, const struct change *c, struct err *err)
 {
 	const struct value *d = row->held.row->row.decision;
 
-	if (d == NULL || c->nparts == 0 || row->stood || dirty_has(m->e->db, m->e->parent, m->reg, row->held.key_cell) ||
+	if (d == NULL || c->nparts == 0 || row->stood || m->from->below ||
 	    !ident_equal(version_ident(d->v), version_ident(c->parts[0].version)))
 		return 0;
-	for (uint32_t i = 0; i < m->e->nchildren; i++)
-		if (dirty_has(m->e->db, m->e->children[i], m->reg, row->held.key_cell))
-			return 0;
-	return state_delete(m->e->state, &row->held, m->e->unit, err);
+	return held_told(m->e->db, m->reg, row->held.key_cell, err);
 }
 
 static bool speaks_of(const struct payload *p, const struct change *c, const struct part *part, const struct reg *r,

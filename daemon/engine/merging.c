@@ -1,5 +1,6 @@
 /* Merging: one pass over rows; what a verdict or an own write does to state, table, records, dirty sets. */
 #include "engine/duplicates.h"
+#include "engine/gone.h"
 #include "engine/rules.h"
 
 #include <string.h>
@@ -592,11 +593,12 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 {
 	struct engine *e = m->e;
 	const struct value *d = row->held.row->row.decision;
-	bool stands;
+	bool stands, fresh;
 	int rc = 0;
 
 	if (d == NULL)
 		return 0;                        /* nothing came to stand */
+	fresh = !row->held.exists || d->v != &row->held.set->row;
 	stands = d->alive && unit_contains(e->unit, d->row_unit);
 	if (changed(row)) {
 		/* Of a row that ends or leaves, all values go aside: they need their cells while the table has them. */
@@ -605,6 +607,8 @@ int merging_end_row(struct merging *m, struct merging_row *row, struct err *err)
 			rc = m->table_stands ? 0 : complete_cells(m, row, err);
 		if (rc == 0)
 			rc = given_up(m, row) ? 0 : end_table(m, row, stands, err);
+		if (rc == 0)
+			rc = gone_note(m, row, stands, fresh, err);
 		if (rc == 0)
 			rc = state_save(e->state, &row->held, e->unit, false, &m->row, err);
 		e->activity++;

@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 #include "base/text.h"
+#include "store/markers.h"
 #include "store/outbox.h"
 #include "store/policybox.h"
 
@@ -106,6 +107,7 @@ int report_status(struct report *r, struct err *err)
 	struct link parent = { 0 };
 	bool has_parent = false;
 	uint64_t rows = 0;
+	int64_t markers = 0;
 	int rc = report_nodes_gather(r, &l, err);
 
 	if (rc == 0 && r->home->parent != UNIT_NONE)
@@ -116,6 +118,8 @@ int report_status(struct report *r, struct err *err)
 		rc = record_counts(r->db, &counts, err);
 	if (rc == 0)
 		rc = report_log_rows(r->db, &rows, err);
+	if (rc == 0)
+		rc = held_count(r->db, &markers, err);
 	if (rc == 0)
 		rc = upstream(r, &up, err);
 	if (rc != 0)
@@ -135,6 +139,7 @@ int report_status(struct report *r, struct err *err)
 	put(r->ret, "space", json_pack("{s:I, s:s}", "free_mb", (json_int_t)space_free_mb(r->home->database), "state", space_name(report_space(r))));
 	put(r->ret, "children", children);
 	put(r->ret, "quarantine", json_count(counts.quarantine));
+	put(r->ret, "markers", json_integer(markers));
 	put(r->ret, "conflicts_open", json_count(counts.conflicts));
 	put(r->ret, "proposals_open", json_count(counts.proposals));
 	put(r->ret, "returns_open", json_count(counts.returns));

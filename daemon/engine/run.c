@@ -3,6 +3,7 @@
  * The feed to a child and the state up to the parent are the same code.  What a segment carries: broadcasts first, then
  * records, epochs, settled receipts, then dirty rows, then what the open cursors come to, and at the very end the end
  * marker of a heal. */
+#include "engine/gone.h"
 #include "engine/contact.h"
 
 #include <string.h>
@@ -87,7 +88,15 @@ static int add_row(struct run *r, const struct dirty_row *row, struct err *err)
 
 	if (reg == NULL || !travels(r->e, reg, r->l->peer))
 		return dirty_forget(r->e->db, r->l->peer, row, err);
-	rc = merge_state(r->e, &r->b, reg, row->key, r->l->peer, r->up, row->groups, err);
+	if (!r->up && row->groups == 0) {        /* no group of it: what it was is gone */
+		bool found = false;
+
+		rc = gone_state(r->e, &r->b, reg, row->key, r->l->peer, &found, err);
+	} else {
+		rc = merge_state(r->e, &r->b, reg, row->key, r->l->peer, r->up, row->groups, err);
+		if (rc == 0 && !r->up && r->b.nchanges > before)
+			rc = gone_sent(r->e, reg, row->key, &r->b.changes[before], r->l->peer, err);
+	}
 	if (rc != 0)
 		return rc;
 	if (r->b.nchanges == before)

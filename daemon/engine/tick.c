@@ -1,6 +1,7 @@
 /* Tick: what is due between jobs.  An inotify event only starts the quiet time; a look at the log decides. */
 #include "base/log.h"
 #include "engine/contact.h"
+#include "engine/gone.h"
 #include "engine/hold.h"
 #include "engine/merge.h"
 #include "engine/plan.h"
@@ -321,11 +322,16 @@ static int64_t compare(struct engine *e)
 static void reclaim(struct engine *e)
 {
 	struct err err = {0};
+	bool more = false;
+	int rc;
 
 	if (steady_ms(e) < e->next_reclaim_ms)
 		return;
-	e->next_reclaim_ms = steady_ms(e) + RECLAIM_MS;
-	report(e, "alarm", contact_reclaim(e, &err), &err);
+	rc = contact_reclaim(e, &more, &err);
+	e->next_reclaim_ms = steady_ms(e) + (more ? LOOK_AGAIN_MS : RECLAIM_MS);
+	if (rc == 0 && !more)
+		rc = gone_reclaim(e, &err);
+	report(e, "alarm", rc, &err);
 }
 
 int64_t engine_tick(struct engine *e, bool hint)

@@ -264,15 +264,19 @@ int segment_settled(struct db *db, uint64_t author, uint64_t stream, uint64_t po
 	return db_run(db, s, err);
 }
 
-int segment_reclaim(struct db *db, uint64_t own, int64_t own_ms, int64_t other_ms, uint32_t most, struct err *err)
+int segment_reclaim(struct db *db, uint64_t own, int64_t own_ms, int64_t other_ms, uint32_t most, bool *more,
+                    struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_SEGMENT_RECLAIM, err);
+	int rc;
 
 	bind_u64(s, 1, own);
 	sqlite3_bind_int64(s, 2, other_ms);
 	sqlite3_bind_int64(s, 3, own_ms);
 	bind_u64(s, 4, most);
-	return db_run(db, s, err);
+	rc = db_run(db, s, err);
+	*more |= rc == 0 && (uint32_t)sqlite3_changes(db->sql) == most;
+	return rc;
 }
 
 /* ---- the sequence to the parent */

@@ -512,13 +512,28 @@ int event_put(struct db *db, int64_t at_ms, int level, const char *kind, uint64_
 	return db_run(db, s, err);
 }
 
-int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, struct err *err)
+static int reclaim(struct db *db, enum statement_id id, int64_t before_ms, uint32_t most, bool *more, struct err *err)
 {
-	sqlite3_stmt *s = db_statement(db, SQL_EVENT_RECLAIM, err);
+	sqlite3_stmt *s = db_statement(db, id, err);
+	int rc;
 
 	sqlite3_bind_int64(s, 1, before_ms);
 	bind_u64(s, 2, most);
-	return db_run(db, s, err);
+	rc = db_run(db, s, err);
+	*more |= rc == 0 && (uint32_t)sqlite3_changes(db->sql) == most;
+	return rc;
+}
+
+int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, bool *more, struct err *err)
+{
+	return reclaim(db, SQL_EVENT_RECLAIM, before_ms, most, more, err);
+}
+
+int closed_reclaim(struct db *db, int64_t before_ms, uint32_t most, bool *more, struct err *err)
+{
+	int rc = reclaim(db, SQL_RECORD_RECLAIM, before_ms, most, more, err);
+
+	return rc == 0 ? reclaim(db, SQL_ISSUE_RECLAIM, before_ms, most, more, err) : rc;
 }
 
 /* ---- closed by people */

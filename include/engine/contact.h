@@ -37,7 +37,7 @@ bool transient(int code);
 
 /* Once a day: what was settled long enough leaves the outbox, evidence and the sync log their time.  Own transaction;
  * nothing while the tree's time is not known. */
-int contact_reclaim(struct engine *e, struct err *err);
+int contact_reclaim(struct engine *e, bool *ret_more, struct err *err);
 
 /* ---- receipts
  * byte 1 (format); varint signer; zigzag tree time (s); varint count ≤ RECEIPT_LINES; per line varints author,

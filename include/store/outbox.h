@@ -44,8 +44,9 @@ int segment_find_epoch(struct db *db, uint64_t author, uint32_t kind, uint64_t s
 /* A delta of that epoch that seals the mark or a later one is kept: streams have no gaps. */
 int segment_of_mark(struct db *db, uint64_t author, struct mark mark, bool *ret, struct err *err);
 int segment_settled(struct db *db, uint64_t author, uint64_t stream, uint64_t position, int64_t at_ms, struct err *err);
-/* Drops deltas that the outbox names no more: of `own` settled before own_ms, of others kept since before other_ms. */
-int segment_reclaim(struct db *db, uint64_t own, int64_t own_ms, int64_t other_ms, uint32_t most, struct err *err);
+/* Drops deltas that the outbox names no more: of `own` settled before own_ms, any kept since before other_ms. *more is set
+ * where `most` went. */
+int segment_reclaim(struct db *db, uint64_t own, int64_t own_ms, int64_t other_ms, uint32_t most, bool *more, struct err *err);
 
 struct outbox_head {
 	uint64_t seq;                    /* of the last entry; 0 = empty */

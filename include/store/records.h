@@ -74,6 +74,8 @@ int issue_close(struct db *db, int64_t id, const char *note, const char *actor, 
 
 int event_put(struct db *db, int64_t at_ms, int level, const char *kind, uint64_t peer, const char *segment,
               const char *text, struct err *err);
-int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, struct err *err);
+/* At most `most` of each; *more is set where that many went. */
+int event_reclaim(struct db *db, int64_t before_ms, uint32_t most, bool *more, struct err *err);
+int closed_reclaim(struct db *db, int64_t before_ms, uint32_t most, bool *more, struct err *err);        /* records, issues */
 
 #endif

@@ -111,7 +111,7 @@
 	X(SEGMENT_OF_MARK, "SELECT 1 FROM terrace_segment WHERE author = ?1 AND kind = 1 AND epoch = ?2 AND tick >= ?3 LIMIT 1") \
 	X(SEGMENTS_OF_SEAL, "SELECT id, position FROM terrace_segment WHERE author = ?1 AND epoch = ?2 AND kind = 1 AND stream = ?4 AND tick = (SELECT min(tick) FROM terrace_segment WHERE author = ?1 AND epoch = ?2 AND kind = 1 AND stream = ?4 AND tick >= ?3) ORDER BY position") \
 	X(SEGMENT_SETTLED, "UPDATE terrace_segment SET settled = ?4 WHERE author = ?1 AND kind = 1 AND stream = ?2 AND position <= ?3 AND settled = 0") \
-	X(SEGMENT_RECLAIM, "DELETE FROM terrace_segment WHERE id IN (SELECT id FROM terrace_segment WHERE kind = 1 AND (author <> ?1 AND at < ?2 OR author = ?1 AND settled <> 0 AND settled < ?3) AND NOT EXISTS(SELECT 1 FROM terrace_outbox o WHERE o.segment = terrace_segment.id) LIMIT ?4)") \
+	X(SEGMENT_RECLAIM, "DELETE FROM terrace_segment WHERE id IN (SELECT id FROM terrace_segment WHERE kind = 1 AND (at < ?2 OR author = ?1 AND settled <> 0 AND settled < ?3) AND NOT EXISTS(SELECT 1 FROM terrace_outbox o WHERE o.segment = terrace_segment.id) LIMIT ?4)") \
 	X(OUTBOX_HEAD, "SELECT seq, head FROM terrace_outbox ORDER BY seq DESC LIMIT 1") \
 	X(OUTBOX_FIRST, "SELECT seq, head FROM terrace_outbox ORDER BY seq LIMIT 1") \
 	X(OUTBOX_AT, "SELECT head FROM terrace_outbox WHERE seq = ?1") \
@@ -228,6 +228,19 @@
 	X(VIA_DROP, "DELETE FROM terrace_via WHERE register = ?1 AND key = ?2") \
 	X(MARKER_ANY, "SELECT 1 FROM terrace_tombstone LIMIT 1") \
 	X(MARKER_DROP, "DELETE FROM terrace_tombstone WHERE register = ?1 AND key = ?2") \
+	X(HELD_PUT, "INSERT INTO terrace_marker(register, key, unit, since) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(register, key) DO UPDATE SET unit = ?3, since = ?4, told = 0") \
+	X(HELD_FORGET, "DELETE FROM terrace_marker WHERE register = ?1 AND key = ?2") \
+	X(HELD_TOLD, "UPDATE terrace_marker SET told = 1 WHERE register = ?1 AND key = ?2") \
+	X(HELD_DUE, "SELECT register, key, unit, since FROM terrace_marker WHERE (register > ?1 OR register = ?1 AND (?2 IS NULL OR key > ?2)) AND (told <> 0 OR ?3 <> 0 AND since BETWEEN 1 AND ?4) ORDER BY register, key LIMIT ?5") \
+	X(GONE_PUT, "INSERT OR REPLACE INTO terrace_gone(peer, register, key, value, since, due) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(GONE_GET, "SELECT value FROM terrace_gone WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(GONE_ANY, "SELECT 1 FROM terrace_gone WHERE peer = ?1 LIMIT 1") \
+	X(GONE_FORGET, "DELETE FROM terrace_gone WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(GONE_READY, "SELECT g.peer, g.register, g.key FROM terrace_gone AS g JOIN terrace_link AS l ON l.peer = g.peer WHERE g.due = 0 AND g.since <= ?1 AND l.rest > g.since LIMIT ?2") \
+	X(GONE_DUE, "UPDATE terrace_gone SET due = 1 WHERE peer = ?1 AND register = ?2 AND key = ?3") \
+	X(GONE_SETTLED, "DELETE FROM terrace_gone WHERE due <> 0 AND NOT EXISTS(SELECT 1 FROM terrace_dirty AS d WHERE d.peer = terrace_gone.peer AND d.register = terrace_gone.register AND d.key = terrace_gone.key)") \
+	X(LINK_REST_PUT, "UPDATE terrace_link SET rest = ?2 WHERE peer = ?1") \
+	X(LINK_REST, "SELECT rest FROM terrace_link WHERE peer = ?1") \
 	/* (end of outbox, links) */ \
 	/* records */ \
 	X(RECORD_SAME, "SELECT id, decider FROM terrace_record WHERE register = ?1 AND key = ?2 AND grp = ?3 AND lost_unit = ?4 AND lost_tick = ?5 AND lost_epoch = ?6") \
@@ -264,6 +277,8 @@
 	X(DUPLICATE_SOLVED, "UPDATE terrace_issue SET state = 'solved' WHERE kind = 'duplicate-identity' AND register = ?1 AND state = 'open'") \
 	X(EVENT_ADD, "INSERT INTO terrace_event(at, kind, level, peer, segment, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)") \
 	X(EVENT_RECLAIM, "DELETE FROM terrace_event WHERE id IN (SELECT id FROM terrace_event WHERE at < ?1 ORDER BY id LIMIT ?2)") \
+	X(RECORD_RECLAIM, "DELETE FROM terrace_record WHERE id IN (SELECT id FROM terrace_record WHERE state <> 'open' AND at < ?1 ORDER BY id LIMIT ?2)") \
+	X(ISSUE_RECLAIM, "DELETE FROM terrace_issue WHERE id IN (SELECT id FROM terrace_issue WHERE state <> 'open' AND since < ?1 ORDER BY id LIMIT ?2)") \
 	X(COUNTS, "SELECT (SELECT count(*) FROM terrace_quarantine WHERE dropped IS NULL), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_aside WHERE open <> 0), (SELECT count(*) FROM terrace_record WHERE state = 'open' AND kind NOT IN ('superseded', 'edited-while-deleted')), (SELECT count(*) FROM terrace_issue WHERE state = 'open') WHERE ?1 = 0") \
 	/* (end of records) */ \
 	/* reports */ \
@@ -282,6 +297,7 @@
 	X(REPORT_OLDEST, "SELECT min(s.at) FROM terrace_segment s JOIN terrace_stream t ON t.author = s.author AND t.stream = s.stream WHERE s.author = ?1 AND s.kind = 1 AND s.settled = 0 AND s.position > t.settled") \
 	X(REPORT_WALKS, "SELECT register FROM terrace_seal_cursor WHERE ?1 = 0 ORDER BY register") \
 	X(REPORT_WAITING, "SELECT count(*) FROM terrace_quarantine WHERE register = ?1 AND alive <> 0") \
+	X(REPORT_MARKERS, "SELECT count(*) FROM terrace_marker WHERE ?1 = 0") \
 	X(REPORT_LAST_SEGMENT, "SELECT max(id) FROM terrace_segment WHERE ?1 = 0") \
 	X(REPORT_CHECK, "PRAGMA quick_check") \
 	X(REPORT_CHECK_DEEP, "PRAGMA integrity_check") \

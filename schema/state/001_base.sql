@@ -42,6 +42,12 @@ CREATE TABLE terrace_digest(register INTEGER NOT NULL, unit INTEGER NOT NULL, su
   pending INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(register, unit)) WITHOUT ROWID;
 CREATE TABLE terrace_tombstone(register INTEGER NOT NULL, key NOT NULL, since INTEGER NOT NULL,
   PRIMARY KEY(register, key)) WITHOUT ROWID;
+-- tombstones and removals held here, since when (tree time, s); told: the parent has dropped it
+CREATE TABLE terrace_marker(register INTEGER NOT NULL, key NOT NULL, unit INTEGER NOT NULL, since INTEGER NOT NULL,
+  told INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(register, key)) WITHOUT ROWID;
+-- what a child was sent as a marker, and will be told that it is gone; due: it is being told
+CREATE TABLE terrace_gone(peer INTEGER NOT NULL, register INTEGER NOT NULL, key NOT NULL, value BLOB NOT NULL,
+  since INTEGER NOT NULL, due INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(peer, register, key)) WITHOUT ROWID;
 CREATE TABLE terrace_need(peer INTEGER NOT NULL, register TEXT NOT NULL, key NOT NULL, since INTEGER NOT NULL,
   PRIMARY KEY(peer, register, key)) WITHOUT ROWID;
 
@@ -83,7 +89,8 @@ CREATE TABLE terrace_link(peer INTEGER NOT NULL PRIMARY KEY, received INTEGER NO
   tick INTEGER NOT NULL DEFAULT 0, superseded INTEGER NOT NULL DEFAULT 0, healed INTEGER NOT NULL DEFAULT 0,
   heal INTEGER NOT NULL DEFAULT 0, twin INTEGER NOT NULL DEFAULT 0, contact INTEGER, digest TEXT, digest_at INTEGER,
   differs_at INTEGER NOT NULL DEFAULT 0, mending INTEGER NOT NULL DEFAULT 0, hello INTEGER NOT NULL DEFAULT 0,
-  answered INTEGER NOT NULL DEFAULT 0, healed_by INTEGER NOT NULL DEFAULT 0);
+  answered INTEGER NOT NULL DEFAULT 0, healed_by INTEGER NOT NULL DEFAULT 0,
+  rest INTEGER NOT NULL DEFAULT 0);
 -- what the last comparison with a neighbour found, register by register; unit 0: of the whole scope
 CREATE TABLE terrace_compared(peer INTEGER NOT NULL, register TEXT NOT NULL, unit INTEGER NOT NULL, found TEXT NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(peer, register, unit)) WITHOUT ROWID;

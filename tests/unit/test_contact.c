@@ -253,7 +253,7 @@ static void test_reclaimed(void **state)
 	clock_ms += 40 * 86400 * INT64_C(1000);
 	village.engine->tree_s = town.engine->tree_s = clock_ms / 1000;
 	village.engine->tree_steady_ms = clock_ms;
-	OK(contact_reclaim(village.engine, e));
+	OK(contact_reclaim(village.engine, &(bool){ false }, e));
 	assert_int_equal(ask(&village, "SELECT count(*) FROM terrace_outbox"), 1);
 	assert_int_equal(ask(&village, "SELECT count(*) FROM terrace_segment WHERE kind = 1"), 1);
 	sql(&village, "INSERT INTO aid VALUES('s2', '620702100001', '韩', 2, NULL)");

@@ -553,7 +553,7 @@ static void test_outbox(void **state)
 	assert_int_equal(base.seq, 3);
 	OK(outbox_head_at(db, 0, &at, &found, &e));
 	assert_false(found);
-	OK(segment_reclaim(db, VILLAGE, 100000, 0, 100, &e));
+	OK(segment_reclaim(db, VILLAGE, 100000, 0, 100, &(bool){ false }, &e));
 	OK(segment_find_epoch(db, VILLAGE, SEGMENT_DELTA, 2, 1, 1, &id, &hash, &e));
 	assert_int_equal(id, 0);
 	OK(segment_find_epoch(db, VILLAGE, SEGMENT_DELTA, 2, 3, 1, &id, &hash, &e));

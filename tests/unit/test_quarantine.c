@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/install.h"
+#include "engine/self.h"
 #include "store/records.h"
 
 #define PERSONS 6000
@@ -211,6 +212,15 @@ static int order(struct node *n, const char *a, const char *b, const char *c, co
 	return rc;
 }
 
+static void tell_again(struct node *n, uint64_t peer, const char *id)
+{
+	const struct cell cell = { .type = CELL_TEXT, .s = slice_of(id) };
+
+	OK(engine_begin(n->engine, e));
+	OK(dirty_mark(n->engine->db, peer, catalog_register(n->engine->catalog, slice_of("person")), cell, UINT64_MAX, e));
+	OK(engine_commit(n->engine, e));
+}
+
 /* Given up: the table keeps what it shows, nothing tries it, the state and the others have it; until another value comes. */
 static void given_up(void **state)
 {
@@ -237,6 +247,9 @@ static void given_up(void **state)
 	           "PRAGMA writable_schema = 0; CREATE TABLE cookie(a); DROP TABLE cookie");
 	ticks(&town, 60);
 	assert_int_equal(order(&town, "quarantine", "retry", NULL, NULL), 0);
+	/* Nor when the same is told once more. */
+	tell_again(&county, U_TOWN, "g");
+	contact(&town, &county);
 	assert_int_equal(ask(&town, "SELECT age FROM person WHERE id = 'g'"), 40);
 	assert_int_equal(ask(&county, "SELECT age FROM person WHERE id = 'g'"), 180);
 	at_rest(&town, &county, "equal");

@@ -223,7 +223,7 @@ static void test_events(void **state)
 	(void)state;
 	OK(event_put(db, 1, 6, "apply", TOWN, "delta 1", "x", &e));
 	OK(event_put(db, 2, 6, "seal", UNIT_NONE, NULL, "y", &e));
-	OK(event_reclaim(db, 2, 100, &e));
+	OK(event_reclaim(db, 2, 100, &(bool){ false }, &e));
 	assert_int_equal(count("SELECT count(*) FROM terrace_event"), 1);
 	assert_int_equal(count("SELECT peer IS NULL FROM terrace_event"), 1);
 }

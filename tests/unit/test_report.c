@@ -133,7 +133,7 @@ static int end(void **state)
 static void test_status(void **state)
 {
 	static const char *const own[] = { "unit", "name", "level", "epoch", "policy", "log_pending", "upstream", "space", "children", "quarantine",
-		                           "conflicts_open", "proposals_open", "returns_open", "issues_open", "next", NULL };
+		                           "markers", "conflicts_open", "proposals_open", "returns_open", "issues_open", "next", NULL };
 	static const char *const up[] = { "url", "state", "last_contact", "sealed", "applied", "settled", "pending_segments",
 		                          "pending_bytes", "oldest_unsettled_s", NULL };
 	static const char *const child[] = { "unit", "name", "level", "online", "last_contact", "applied", "settled",
