@@ -438,6 +438,12 @@ static uint32_t push(CURLM *multi, struct child *writers, uint32_t n, uint32_t d
 			struct child *c;
 
 			curl_easy_getinfo(h, CURLINFO_PRIVATE, &c);
+			if (code == CURLE_OK && status_of(h) == 503) {   /* busy: the same once more */
+				buf_clear(&c->answer);
+				curl_multi_remove_handle(multi, h);
+				curl_multi_add_handle(multi, h);
+				continue;
+			}
 			if (code != CURLE_OK || status_of(h) != 200 || c->answer.n < 2 || c->answer.p[1] != 0)
 				die("a delta is not taken", code != CURLE_OK ? curl_easy_strerror(code) : buf_text(&c->answer));
 			curl_multi_remove_handle(multi, h);
