@@ -2,6 +2,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -342,6 +343,12 @@ bool db_replaced(const struct db *db)
 
 	return db->inode != 0 && stat(db->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
 	       (st.st_ino != db->inode || st.st_dev != db->device);
+}
+
+void db_rest(struct db *db)
+{
+	sqlite3_db_release_memory(db->sql);
+	malloc_trim(0);
 }
 
 void db_close(struct db *db)

@@ -46,6 +46,8 @@ enum db_mode { DB_WRITE, DB_MAKE, DB_READ, DB_BARE };    /* BARE: writes, and mi
  * SQLite file, read-only, locked for long, owned by another user, made by a newer terraced. */
 int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *err);
 void db_close(struct db *db);
+/* Gives back the memory that work has left in caches: nothing has been written for a while. */
+void db_rest(struct db *db);
 /* Whether another file stands under the path now: a copy was put in its place.  A path without a file is none. */
 bool db_replaced(const struct db *db);
 
