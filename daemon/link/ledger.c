@@ -17,8 +17,8 @@
 
 #define WATCHES 4u
 #define IDLE_MOST_MS 1000                /* the thread looks up at least this often, for the watchdog */
-#define BUSY_MOST_US  100000             /* after so much work without a pause the file is left alone for PAUSE_MS: */
-#define PAUSE_MS      100                /* who waits for SQLite's write lock asks at least that often */
+#define BUSY_MOST_US  100000             /* after so much work without a pause the file is left alone for a while */
+#define PAUSE_MS      100
 #define HINT_LEAST_MS 10                 /* a busy application's events are taken together */
 
 struct watch {
@@ -121,16 +121,22 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+/* How long the file is left alone after so much work: who waits for SQLite's write lock since it began asks that often. */
+static int64_t pause_ms(int64_t busy_us)
+{
+	return busy_us < 125000 ? 30 : busy_us < 225000 ? 55 : PAUSE_MS;
+}
+
 /* What work since the last pause took; the application's own commits come in between. */
 static void let_others(int64_t began_us, int64_t *busy_us, int64_t *free_us)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
 	int64_t now = now_us();
 
 	if (began_us - *free_us >= PAUSE_MS * 1000)
 		*busy_us = 0;            /* nothing was done for so long */
 	*busy_us += now - began_us;
 	if (*busy_us >= BUSY_MOST_US) {
+		const struct timespec pause = { .tv_nsec = pause_ms(*busy_us) * 1000000L };
 		nanosleep(&pause, NULL);
 		*busy_us = 0;
 	}
