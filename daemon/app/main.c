@@ -22,6 +22,7 @@
 
 #define HOME_DEFAULT "/var/lib/terrace/default"
 #define STOP_MS      1700                /* TERM is obeyed in less than 2 s, come what may */
+#define FILES_ENOUGH 8192                /* as the unit file allows */
 #define DEAF_MS      120000              /* a ledger without a sign of life for so long is dead */
 
 static const char usage[] =
@@ -135,6 +136,17 @@ static int run(const char *home)
 	return 0;
 }
 
+/* A connection is an open file; a shell allows 1,024 at first. */
+static void allow_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= FILES_ENOUGH)
+		return;
+	files.rlim_cur = MIN(files.rlim_max, (rlim_t)FILES_ENOUGH);
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -165,6 +177,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	allow_files();
 	/* Keys are in memory: nothing of it goes to a disk, and nobody may look. */
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0);

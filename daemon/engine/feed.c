@@ -72,6 +72,15 @@ bool engine_feed_ready(struct engine *e, uint64_t peer)
 	return e->ready && e->space != SPACE_HARD && run_waits(e, peer);
 }
 
+uint32_t engine_feed_woken(struct engine *e, uint64_t ret[ENGINE_WOKEN])
+{
+	struct woken w = db_woken(e->db);
+
+	_Static_assert(ENGINE_WOKEN == WOKEN_MOST, "both list as many");
+	memcpy(ret, w.peers, MIN(w.n, ENGINE_WOKEN) * sizeof *ret);
+	return e->ready ? w.n : ENGINE_WOKEN + 1;
+}
+
 static int take_receipt(struct engine *e, const struct facts *peer, uint64_t after, const struct digest *hash,
                         struct slice receipt, struct err *err)
 {

@@ -404,6 +404,7 @@ static int take_healed(struct engine *e, uint64_t from, struct slice body, struc
 	if (!e->ready)
 		event(e, LOG_LEVEL_NOTICE, "heal", from, NULL, "healed: this node takes from its children");
 	e->ready = true;
+	db_wake_all(e->db);
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct pushing {
 	const struct facts *peer;
 	struct link l;
 	bool open;                       /* a transaction is */
+	bool holds;                      /* deltas that stay when a later one is refused */
 	int64_t began_ms, first_ms;
 	struct counts counts;
 	uint32_t nlines;
@@ -31,6 +32,7 @@ static int open_transaction(struct pushing *p, struct err *err)
 	if (rc != 0)
 		return rc;
 	p->open = true;
+	p->holds = false;
 	p->began_ms = steady_ms(p->e);
 	return 0;
 }
@@ -286,6 +288,28 @@ static int tell_again(struct pushing *p, const struct opened *o, struct err *err
 	return rc;
 }
 
+/* A delta that fails leaves nothing.  The first of a transaction takes all of it back: a savepoint would copy every page
+ * that it changes. */
+static int enter_delta(struct pushing *p, struct err *err)
+{
+	return p->holds ? db_savepoint(p->e->db, err) : 0;
+}
+
+static void leave_delta(struct pushing *p, int rc)
+{
+	struct err ignored = { 0 };
+
+	if (p->holds) {
+		db_savepoint_rollback(p->e->db);
+		state_forget(p->e->state);
+		return;
+	}
+	engine_rollback(p->e);
+	p->open = false;
+	if (!transient(rc))
+		open_transaction(p, &ignored);   /* for the contact */
+}
+
 /* One entry of the peer's outbox; its transaction stays open. */
 static int take_delta(struct pushing *p, struct slice bytes, uint64_t seq, const struct digest *link_head, struct err *err)
 {
@@ -313,7 +337,7 @@ static int take_delta(struct pushing *p, struct slice bytes, uint64_t seq, const
 		rc = check_place(p, &o, &head, &hash, &again, err);
 	if (rc != 0)
 		return rc;
-	rc = db_savepoint(p->e->db, err);
+	rc = enter_delta(p, err);
 	if (rc != 0)
 		return rc;
 	counts.old = again ? o.s.header.changes : 0;
@@ -325,14 +349,14 @@ static int take_delta(struct pushing *p, struct slice bytes, uint64_t seq, const
 	p->l.received_head = *link_head;
 	if (rc == 0)
 		rc = add_line(p, &o.s.header, &hash, err);
-	if (rc == 0)
+	if (rc == 0 && p->holds)
 		rc = db_savepoint_release(p->e->db, err);
 	if (rc != 0) {
-		db_savepoint_rollback(p->e->db);
-		state_forget(p->e->state);
+		leave_delta(p, rc);
 		p->l = was;
 		return rc;
 	}
+	p->holds = true;
 	add_counts(&p->counts, &counts);
 	event(p->e, LOG_LEVEL_INFO, "apply", p->peer->unit, (const char *)o.name.p, "%u changes%s: %u taken, %u taken over, %u kept, "
 	      "%u diverted, %u refused, %u aside, %u old, %u passed, %u asked; %u in quarantine", o.s.header.changes,

@@ -275,8 +275,12 @@ static int64_t checkpoint(struct engine *e)
 	if (now < e->next_checkpoint_ms)
 		return e->next_checkpoint_ms - now;
 	e->next_checkpoint_ms = now + CHECKPOINT_MS;
-	if (e->checkpointed == e->db->changes)
+	if (e->checkpointed == e->db->changes) {
+		if (e->rested != e->db->changes)
+			db_rest(e->db);
+		e->rested = e->db->changes;
 		return INT64_MAX;
+	}
 	sqlite3_wal_checkpoint_v2(e->db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	e->checkpointed = e->db->changes;
 	return CHECKPOINT_MS;

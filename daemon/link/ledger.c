@@ -17,6 +17,8 @@
 
 #define WATCHES 4u
 #define IDLE_MOST_MS 1000                /* the thread looks up at least this often, for the watchdog */
+#define BUSY_MOST_US  100000             /* after so much work without a pause the file is left alone for a while */
+#define PAUSE_MS      100
 #define HINT_LEAST_MS 10                 /* a busy application's events are taken together */
 
 struct watch {
@@ -119,6 +121,28 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+/* How long the file is left alone after so much work: who waits for SQLite's write lock since it began asks that often. */
+static int64_t pause_ms(int64_t busy_us)
+{
+	return busy_us < 125000 ? 30 : busy_us < 225000 ? 55 : PAUSE_MS;
+}
+
+/* What work since the last pause took; the application's own commits come in between. */
+static void let_others(int64_t began_us, int64_t *busy_us, int64_t *free_us)
+{
+	int64_t now = now_us();
+
+	if (began_us - *free_us >= PAUSE_MS * 1000)
+		*busy_us = 0;            /* nothing was done for so long */
+	*busy_us += now - began_us;
+	if (*busy_us >= BUSY_MOST_US) {
+		const struct timespec pause = { .tv_nsec = pause_ms(*busy_us) * 1000000L };
+		nanosleep(&pause, NULL);
+		*busy_us = 0;
+	}
+	*free_us = now_us();
+}
+
 static void run_job(struct ledger *l, struct job *job, bool stopping)
 {
 	uint64_t from = job->from;
@@ -137,16 +161,19 @@ static void run_job(struct ledger *l, struct job *job, bool stopping)
 static void *run(void *arg)
 {
 	struct ledger *l = arg;
-	int64_t due = now_ms(), hint_after = 0;
+	int64_t due = now_ms(), hint_after = 0, busy = 0, since = now_us();
 	bool hint = false, stopping = false;
 
 	for (;;) {
 		atomic_store(&l->alive, now_ms());
 		struct job *job = take_job(l, &stopping);
+		int64_t began = now_us();
 		if (job) {
 			run_job(l, job, stopping);
-			if (!stopping)
+			if (!stopping) {
 				call_watches(l);
+				let_others(began, &busy, &since);
+			}
 			if (stopping || now_ms() < due)
 				continue;        /* a full queue must not keep the tick from its time */
 		}
@@ -159,6 +186,7 @@ static void *run(void *arg)
 				hint_after = now_ms() + HINT_LEAST_MS;
 			hint = false;
 			call_watches(l);
+			let_others(began, &busy, &since);
 			continue;
 		}
 		hint = wait_for_work(l, due, hint_after);

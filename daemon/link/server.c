@@ -23,6 +23,8 @@
 #define LATE_AFTER_MS    60000           /* a body that takes longer must come at SLOWEST bytes a second at least */
 #define SLOWEST          100
 #define PUBLISH_MS       1000            /* revocations are read again from the engine at most this often */
+#define LOOK_MS          10000           /* so often every long poll is looked at, else those that the engine names */
+#define AGAIN_MS         100
 #define REFUSED_LOG_MS   10000
 #define LINES_OF_ONE     16u             /* connections of one child; its daemon needs three */
 #define LINES_OF_ADDRESS 256u            /* of one address: several children may stand behind it */
@@ -78,7 +80,7 @@ struct server {
 	bool stopping;
 	struct tries tries;
 	struct buf revoked;
-	int64_t tree_time, published_ms, log_after;
+	int64_t tree_time, published_ms, look_ms, log_after;
 	enum space space;
 	uint32_t unlogged;
 };
@@ -297,6 +299,14 @@ static void close_revoked(struct server *s)
 	}
 }
 
+static bool is_woken(const uint64_t *woken, uint32_t n, uint64_t unit)
+{
+	for (uint32_t i = 0; i < n && n <= ENGINE_WOKEN; i++)
+		if (woken[i] == unit)
+			return true;
+	return n > ENGINE_WOKEN;
+}
+
 /* On the ledger's thread after every job and tick: long polls that have something are put in the queue again; what
  * the server's own threads need to know is copied. */
 static void watch(struct engine *e, void *arg)
@@ -304,6 +314,8 @@ static void watch(struct engine *e, void *arg)
 	struct server *s = arg;
 	_cleanup_(buf_release) struct buf revoked = { 0 };
 	int64_t now = now_ms(s), tree_time = engine_tree_time(e);
+	uint64_t woken[ENGINE_WOKEN];
+	uint32_t n = engine_feed_woken(e, woken);
 	bool due = now - s->published_ms >= PUBLISH_MS, have = due && engine_revoked(e, &revoked, NULL) == 0;
 
 	pthread_mutex_lock(&s->lock);
@@ -318,9 +330,13 @@ static void watch(struct engine *e, void *arg)
 	}
 	if (have && !slice_equal(buf_slice(&revoked), buf_slice(&s->revoked)))
 		close_revoked(s);
-	for (struct request *q = s->suspended; q && !s->stopping; q = q->next)
-		if (q->stage == WAITING && q->x.route->ready(e, &q->x))
-			post(q);                 /* its share of the queue is full: another time */
+	if (now >= s->look_ms) {
+		s->look_ms = now + LOOK_MS;
+		n = ENGINE_WOKEN + 1;
+	}
+	for (struct request *q = n > 0 ? s->suspended : NULL; q && !s->stopping; q = q->next)
+		if (q->stage == WAITING && is_woken(woken, n, q->x.peer.unit) && q->x.route->ready(e, &q->x) && post(q))
+			s->look_ms = MIN(s->look_ms, now + AGAIN_MS);    /* its share of the queue is full */
 	pthread_mutex_unlock(&s->lock);
 }
 

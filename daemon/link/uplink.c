@@ -380,7 +380,7 @@ static void push_answered(struct uplink *u, const struct dial_answer *a)
 
 	if (a->status == 200 && !r) {
 		succeeded(u);
-		u->part_up = MIN(u->part_up + PART_LEAST, UPLINK_PART);
+		u->part_up = MIN(u->part_up + PART_LEAST, UPLINK_PUSH);
 		return;
 	}
 	if (a->status == 409 && !r && ++u->again <= AGAIN_MOST)
@@ -651,7 +651,8 @@ int uplink_start(const struct uplink_options *o, struct uplink **ret, struct err
 	u->o = *o;
 	u->room.folder = o->spool;
 	u->small_since = now_ms(u);
-	u->part_up = u->part_down = UPLINK_PART;
+	u->part_up = UPLINK_PUSH;
+	u->part_down = UPLINK_PART;
 	pthread_mutex_init(&u->lock, NULL);
 	const struct dial_options d = { .identity = o->identity, .proxy = o->proxy, .rate_kbps = o->rate_kbps, .room = &u->room };
 	int r = dialer_new(&d, &u->dialer, err);

@@ -2,6 +2,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,31 @@ void db_savepoint_rollback(struct db *db)
 	sqlite3_exec(db->sql, "RELEASE terrace", NULL, NULL, NULL);
 }
 
+void db_wake(struct db *db, uint64_t peer)
+{
+	struct woken *w = &db->woken;
+
+	for (uint32_t i = w->n; i > 0 && w->n <= WOKEN_MOST; i--)        /* many rows for one neighbour in turn */
+		if (w->peers[i - 1] == peer)
+			return;
+	if (w->n < WOKEN_MOST)
+		w->peers[w->n] = peer;
+	w->n = MIN(w->n + 1, WOKEN_MOST + 1);
+}
+
+void db_wake_all(struct db *db)
+{
+	db->woken.n = WOKEN_MOST + 1;
+}
+
+struct woken db_woken(struct db *db)
+{
+	struct woken w = db->woken;
+
+	db->woken.n = 0;
+	return w;
+}
+
 /* ---- opening */
 
 /* One step of schema/state a transaction; the number of steps done stands in terrace_meta. */
@@ -285,6 +311,7 @@ int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *er
 		configured = true;
 	}
 	db->path = strdup(path);
+	db_wake_all(db);
 	db->read_only = mode == DB_READ;
 	fresh = stat(path, &st) != 0;
 	rc = db->read_only ? 0 : check_owner(path, err);
@@ -316,6 +343,12 @@ bool db_replaced(const struct db *db)
 
 	return db->inode != 0 && stat(db->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
 	       (st.st_ino != db->inode || st.st_dev != db->device);
+}
+
+void db_rest(struct db *db)
+{
+	sqlite3_db_release_memory(db->sql);
+	malloc_trim(0);
 }
 
 void db_close(struct db *db)

@@ -42,6 +42,7 @@ int dirty_mark(struct db *db, uint64_t peer, const struct reg *r, struct cell ke
 {
 	sqlite3_stmt *s = db_statement(db, SQL_DIRTY_MARK, err);
 
+	db_wake(db, peer);
 	bind_row(s, peer, r->number, key);
 	bind_u64(s, 4, groups);
 	return db_run(db, s, err);
@@ -62,6 +63,7 @@ int dirty_rewind(struct db *db, uint64_t peer, uint64_t after, struct err *err)
 {
 	int rc = two(db, SQL_DIRTY_REWIND, peer, after, err);
 
+	db_wake(db, peer);
 	return rc == 0 ? two(db, SQL_ITEM_REWIND, peer, after, err) : rc;
 }
 
@@ -109,6 +111,7 @@ int dirty_move(struct db *db, uint64_t from, uint64_t to, struct err *err)
 {
 	int rc = two(db, SQL_DIRTY_MOVE, from, to, err);
 
+	db_wake(db, to);
 	if (rc == 0)
 		rc = two(db, SQL_ITEM_MOVE, from, to, err);
 	if (rc == 0)
@@ -178,6 +181,7 @@ static sqlite3_stmt *item(struct db *db, enum statement_id id, uint64_t peer, ui
 
 int dirty_item(struct db *db, uint64_t peer, uint32_t kind, int64_t id, struct err *err)
 {
+	db_wake(db, peer);
 	return db_run(db, item(db, SQL_ITEM_MARK, peer, kind, id, err), err);
 }
 
@@ -239,6 +243,7 @@ int dirty_items_again(struct db *db, uint64_t peer, struct err *err)
 	static const enum statement_id all[] = { SQL_ITEM_RECORDS, SQL_ITEM_SETTLEDS, SQL_ITEM_EPOCHS };
 	int rc = 0;
 
+	db_wake(db, peer);
 	for (size_t i = 0; i < ARRAY_SIZE(all) && rc == 0; i++) {
 		sqlite3_stmt *s = db_statement(db, all[i], err);
 
@@ -275,6 +280,7 @@ int cursor_start(struct db *db, uint64_t peer, const struct catalog *c, struct e
 {
 	int rc = two(db, SQL_CURSOR_DROP, peer, 0, err);
 
+	db_wake(db, peer);
 	for (uint32_t i = 0; i < c->nregs && rc == 0; i++)
 		rc = two(db, SQL_CURSOR_START, peer, c->regs[i]->number, err);
 	return rc;

@@ -68,6 +68,7 @@ int link_put(struct db *db, const struct link *l, struct err *err)
 {
 	sqlite3_stmt *s = db_statement(db, SQL_LINK_PUT, err);
 
+	db_wake(db, l->peer);
 	bind_u64(s, 1, l->peer);
 	bind_u64(s, 2, l->received);
 	bind_digest(s, 3, &l->received_head);

@@ -95,6 +95,10 @@ int engine_round_answer(struct engine *e, const struct facts *peer, struct slice
                         struct err *err);
 int engine_renew_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err);
 bool engine_feed_ready(struct engine *e, uint64_t peer);
+/* Units for which engine_feed_ready may say otherwise than before, since the last call: their number, or more than
+ * ENGINE_WOKEN where it may be any. */
+#define ENGINE_WOKEN 32u
+uint32_t engine_feed_woken(struct engine *e, uint64_t ret[ENGINE_WOKEN]);
 /* Empty body: nothing waits (204). */
 int engine_feed_answer(struct engine *e, const struct facts *peer, uint64_t after, const struct digest *hash,
                        struct slice receipt, size_t most, struct buf *body, struct err *err);

@@ -4,7 +4,7 @@
 
 #include "engine/contact.h"
 
-#define PUSH_MOST_MS 1000                /* applying takes no longer in one request; the answer says how far it came */
+#define PUSH_MOST_MS 200                 /* applying takes no longer in one request; the answer says how far it came */
 #define PUSH_LINES 4096u                 /* streams in the receipts of one answer */
 
 enum push_status {

@@ -77,7 +77,7 @@ struct engine {
 	bool reserved;
 	int said_rc;                     /* the error of a tick said last, and when; the same is said once a minute */
 	int64_t said_ms;
-	uint64_t checkpointed;           /* db->changes at the last checkpoint */
+	uint64_t checkpointed, rested;   /* db->changes at the last checkpoint, and when memory was given back */
 	/* hello and contact */
 	bool hello_due;
 	int64_t hello_ms;

@@ -12,7 +12,7 @@
 #include "link/ledger.h"
 #include "link/spool.h"
 
-#define SERVER_CONNECTIONS  1024
+#define SERVER_CONNECTIONS  4096         /* 2,000 children keep two each */
 #define SERVER_JOB_MS       50000        /* a job is waited for no longer; below the client's idle limit */
 #define SERVER_WAIT_MOST_MS 55000        /* a long poll */
 #define SERVER_ANSWER_MOST  (1u << 20)   /* bytes of a feed answer unless the child asks for less */

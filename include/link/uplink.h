@@ -10,7 +10,8 @@
 
 #include "link/ledger.h"
 
-#define UPLINK_PART  (1u << 20)          /* about the bytes of one push or feed answer */
+#define UPLINK_PART  (1u << 20)          /* about the bytes of one feed answer */
+#define UPLINK_PUSH  (256u << 10)        /* and of one push: the parent takes little at a time (engine/push.h) */
 #define UPLINK_SMALL (1u << 20)
 
 struct uplink;

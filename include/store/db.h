@@ -15,6 +15,13 @@
 
 #define DB_BUSY_MS 5000                 /* a lock of another program is waited for so long */
 
+#define WOKEN_MOST 32u
+
+struct woken {
+	uint32_t n;                      /* WOKEN_MOST + 1: more than are listed, so any */
+	uint64_t peers[WOKEN_MOST];
+};
+
 struct db {
 	sqlite3 *sql;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
@@ -23,7 +30,14 @@ struct db {
 	bool full;                       /* the disk refused a write; who takes note of it resets this */
 	uint64_t changes;                /* transactions committed since open */
 	uint64_t device, inode;          /* of the file as it was opened; 0 = not known */
+	struct woken woken;              /* neighbours that something may wait for now, since db_woken was called last */
 };
+
+/* Something may wait for this neighbour now that did not before: its long poll is looked at. */
+void db_wake(struct db *db, uint64_t peer);
+void db_wake_all(struct db *db);
+/* Those since the last call. */
+struct woken db_woken(struct db *db);
 
 enum db_mode { DB_WRITE, DB_MAKE, DB_READ, DB_BARE };    /* BARE: writes, and migrates nothing */
 
@@ -32,6 +46,8 @@ enum db_mode { DB_WRITE, DB_MAKE, DB_READ, DB_BARE };    /* BARE: writes, and mi
  * SQLite file, read-only, locked for long, owned by another user, made by a newer terraced. */
 int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *err);
 void db_close(struct db *db);
+/* Gives back the memory that work has left in caches: nothing has been written for a while. */
+void db_rest(struct db *db);
 /* Whether another file stands under the path now: a copy was put in its place.  A path without a file is none. */
 bool db_replaced(const struct db *db);
 
