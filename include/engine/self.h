@@ -88,6 +88,16 @@ struct engine {
 	int64_t compare_wait_ms;         /* doubles while the answer is unknown */
 };
 
+/* The counters as the file has them; tree_s: tree time at the last commit. */
+struct counters {
+	struct marks met;
+	uint64_t sealed;
+	uint32_t epoch, former;
+	bool ready;
+	int64_t tree_s;
+};
+int counters_read(struct db *db, struct counters *ret, bool *ret_found, struct err *err);
+
 /* Transactions: commit also writes the counters; rollback reads them again and forgets caches. */
 int engine_begin(struct engine *e, struct err *err);
 int engine_commit(struct engine *e, struct err *err);
