@@ -82,6 +82,16 @@ void event(struct engine *e, int level, const char *kind, uint64_t peer, const c
 		e->options.event(e->options.arg, level, kind, peer, segment, text);
 }
 
+void engine_say_damage(struct engine *e, const struct err *err)
+{
+	int64_t now = steady_ms(e);
+
+	if (e->damage_said_ms != 0 && now - e->damage_said_ms < SAID_MS)
+		return;
+	e->damage_said_ms = now;
+	event(e, LOG_LEVEL_ERROR, "alarm", UNIT_NONE, NULL, "%s", err->text);
+}
+
 /* ---- counters: one row of terrace_meta */
 
 static void counters_put(struct engine *e, struct buf *b)

@@ -69,6 +69,7 @@ struct engine {
 	int64_t noted_s;                 /* tree time of the last time note (top) */
 	struct said said[32];
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
+	int64_t damage_said_ms;          /* when it was said that the file is damaged; 0 = never */
 	uint64_t busy_commits;           /* db->changes then */
 	int64_t next_space_ms, space_said_ms;
 	enum space space, space_said;    /* how full the disk is (engine/space.c) */

@@ -4,6 +4,7 @@ with exit status 5, without a daemon, and changes nothing; a whole file is found
 import hashlib
 import shutil
 import sys
+import time
 
 from lib_tree import Checks, Tree, wait
 
@@ -115,6 +116,7 @@ def damaged_page(checks, t):
     sql(t.village, "UPDATE household SET phone = '13911111111' WHERE code = '%s'" % ROW)
     sql(t.county, "UPDATE household SET poverty_cause = '因学' WHERE code = '%s'" % ROW)
     def said():
+        time.sleep(.3)
         for node in (t.village, t.township):
             node.ctl("sync", allow=(0, 4, 5))
         with open(t.township.log, encoding="utf-8") as f:
