@@ -96,7 +96,7 @@ static int write_all(int fd, struct slice content)
 	return 0;
 }
 
-static int sync_folder_of(const char *path, struct err *err)
+int file_sync_folder(const char *path, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_(free_pointer) char *folder = slash ? strndup(path, MAX((size_t)(slash - path), 1u)) : strdup(".");
@@ -123,7 +123,7 @@ int file_write(const char *path, struct slice content, mode_t mode, struct err *
 		unlink(temporary);
 		return r;
 	}
-	return sync_folder_of(path, err);
+	return file_sync_folder(path, err);
 }
 
 int file_make_folder(const char *path, mode_t mode, struct err *err)
@@ -134,7 +134,7 @@ int file_make_folder(const char *path, mode_t mode, struct err *err)
 		/* The mode is the caller's decision, not the umask's. */
 		if (chmod(path, mode) < 0)
 			return file_err(err, "set the mode", path);
-		return sync_folder_of(path, err);
+		return file_sync_folder(path, err);
 	}
 	if (errno != EEXIST || stat(path, &st) < 0)
 		return file_err(err, "make the folder", path);

@@ -111,3 +111,71 @@ int box_open(const struct sign_key *key, struct slice box, size_t most, struct b
 	sodium_memzero(&state, sizeof state);
 	return rc;
 }
+
+/* ---- what a passphrase opens */
+
+_Static_assert(BOX_KEY == crypto_secretstream_xchacha20poly1305_KEYBYTES, "size of a key");
+_Static_assert(BOX_SALT == crypto_pwhash_argon2id_SALTBYTES, "size of a salt");
+_Static_assert(BOX_HEADER == crypto_secretstream_xchacha20poly1305_HEADERBYTES, "size of a header");
+_Static_assert(BOX_MORE == crypto_secretstream_xchacha20poly1305_ABYTES, "what a piece is longer");
+
+int box_key(struct slice passphrase, const uint8_t salt[BOX_SALT], struct box_cost cost, uint8_t ret[BOX_KEY], struct err *err)
+{
+	if (cost.passes < 1 || cost.passes > BOX_MOST_PASSES || cost.kib < 8 || cost.kib > BOX_MOST_KIB)
+		return err_set(err, ERR_LIMIT, "a passphrase's cost of %u passes over %u KiB is not possible", cost.passes, cost.kib);
+	if (crypto_pwhash(ret, BOX_KEY, (const char *)passphrase.p, passphrase.n, salt, cost.passes, (size_t)cost.kib << 10,
+	                  crypto_pwhash_ALG_ARGON2ID13))
+		return err_set(err, ERR_NOMEM, "the passphrase needs %u MiB of memory, which are not free", cost.kib >> 10);
+	return 0;
+}
+
+int box_lock(const uint8_t key[BOX_KEY], struct slice context, struct slice plain, struct buf *ret, struct err *err)
+{
+	crypto_secretstream_xchacha20poly1305_state state;
+	uint8_t *to = buf_reserve(ret, BOX_HEADER);
+	size_t at = 0;
+	bool first = true;
+
+	if (to)
+		crypto_secretstream_xchacha20poly1305_init_push(&state, to, key);
+	for (bool last = false; to && !last; first = false) {
+		size_t n = MIN(plain.n - at, (size_t)BOX_PIECE);
+		last = at + n == plain.n;
+		to = buf_reserve(ret, n + BOX_MORE);
+		if (to)
+			crypto_secretstream_xchacha20poly1305_push(&state, to, NULL, plain.p ? plain.p + at : NULL, n, first ? context.p : NULL,
+			                                           first ? context.n : 0,
+			                                           last ? crypto_secretstream_xchacha20poly1305_TAG_FINAL : 0);
+		at += n;
+	}
+	sodium_memzero(&state, sizeof(state));
+	return to ? 0 : err_set(err, ERR_NOMEM, "a box of %zu bytes: out of memory", plain.n);
+}
+
+static int bad_box(struct err *err)
+{
+	return err_set(err, ERR_SIGNATURE, "it does not open: the passphrase is another one, or it is damaged");
+}
+
+int box_unlock(const uint8_t key[BOX_KEY], struct slice context, struct slice box, struct buf *ret, struct err *err)
+{
+	crypto_secretstream_xchacha20poly1305_state state;
+	size_t at = BOX_HEADER;
+	unsigned char tag = 0;
+	int r = 0;
+
+	if (box.n < BOX_HEADER + BOX_MORE || crypto_secretstream_xchacha20poly1305_init_pull(&state, box.p, key))
+		return bad_box(err);
+	for (bool first = true; !r && tag != crypto_secretstream_xchacha20poly1305_TAG_FINAL; first = false) {
+		size_t n = MIN(box.n - at, (size_t)BOX_PIECE + BOX_MORE);
+		uint8_t *to = buf_reserve(ret, n < BOX_MORE ? 0 : n - BOX_MORE);
+		if (ret->failed)
+			r = err_set(err, ERR_NOMEM, "a box of %zu bytes: out of memory", box.n);
+		else if (n < BOX_MORE || crypto_secretstream_xchacha20poly1305_pull(&state, to, NULL, &tag, box.p + at, n, first ? context.p : NULL,
+		                                                                     first ? context.n : 0))
+			r = bad_box(err);
+		at += n;
+	}
+	sodium_memzero(&state, sizeof(state));
+	return r || at == box.n ? r : bad_box(err);
+}

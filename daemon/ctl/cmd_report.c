@@ -15,15 +15,17 @@
 
 #define FOLLOW_MS    500
 #define FOLLOW_FIRST 10
+#define TELL_MS      2000               /* between two lines of progress */
 #define STATUS_MS    2000               /* how long the daemon may take to say how the link stands */
 
-/* The chain says who the parent is.  Who may not read it, or has none yet, sees the rest all the same. */
-static bool read_chain(const char *home, struct chain *ret)
+/* The chain says who the parent is.  Who may not read it, or has none yet, sees the rest all the same; one that does not
+ * read leaves the reason in why. */
+static bool read_chain(const char *home, struct chain *ret, struct err *why)
 {
 	_cleanup_(free_pointer) char *folder = path_join(home, HOME_IDENTITY), *path = folder ? path_join(folder, HOME_CHAIN) : NULL;
 	_cleanup_(buf_release) struct buf pem = { 0 };
 
-	return path && !file_read(path, LIMIT_CHAIN_BYTES, &pem, NULL) && !chain_read(buf_slice(&pem), NULL, ret, NULL);
+	return path && !file_read(path, LIMIT_CHAIN_BYTES, &pem, NULL) && !chain_read(buf_slice(&pem), NULL, ret, why);
 }
 
 static int print_csv(const json_t *document, struct err *err)
@@ -34,11 +36,29 @@ static int print_csv(const json_t *document, struct err *err)
 	return r ? r : ctl_write(&b, err);
 }
 
-static int run(const struct settings *s, const char *home_folder, const char *const *words, uint32_t n, struct slice fetched,
-               json_t **ret, int *ret_status, struct err *err)
+struct telling {
+	const struct ctl *c;
+	int64_t told_ms;
+};
+
+static void tell(void *arg, const char *what, uint64_t done)
 {
+	struct telling *t = arg;
+	int64_t now = source_system().steady_ms(NULL);
+
+	if (now - t->told_ms < TELL_MS)
+		return;
+	t->told_ms = now;
+	ctl_note(t->c, "%s: %llu", "%s：%llu", what, (unsigned long long)done);
+}
+
+static int run(const struct ctl *c, const struct settings *s, const char *home_folder, const char *const *words, uint32_t n,
+               struct slice fetched, json_t **ret, int *ret_status, struct err *err)
+{
+	struct telling t = { c, source_system().steady_ms(NULL) };
 	struct chain chain;
-	bool enrolled = read_chain(home_folder, &chain);
+	struct err why = { 0 };
+	bool enrolled = read_chain(home_folder, &chain, &why);
 	const struct report_home home = { .database = s->database,
 		                          .unit = s->unit,
 		                          .parent = enrolled && chain.n > 1 ? chain.at[1].unit : UNIT_NONE,
@@ -46,6 +66,9 @@ static int run(const struct settings *s, const char *home_folder, const char *co
 		                          .name = s->name,
 		                          .url = s->has_upstream ? s->upstream_urls[0] : NULL,
 		                          .chain = enrolled ? &chain : NULL,
+		                          .chain_error = why.code ? why.text : NULL,
+		                          .progress = tell,
+		                          .arg = &t,
 		                          .now_ms = source_system().wall_ms(NULL),
 		                          .space_soft_mb = s->space_soft_mb,
 		                          .space_hard_mb = s->space_hard_mb,
@@ -68,7 +91,7 @@ int ctl_report_with(const struct ctl *c, const char *const *words, uint32_t n, s
 	*ret = NULL;
 	if (r)
 		return r;
-	r = run(&s, c->home, words, n, fetched, ret, ret_status, err);
+	r = run(c, &s, c->home, words, n, fetched, ret, ret_status, err);
 	settings_release(&s);
 	return r;
 }
@@ -106,7 +129,7 @@ static void add_uplink(struct ctl *c, json_t *document)
 	const char *state = json_string_value(json_object_get(live, "state"));
 	if (!runs)
 		json_object_set_new(upstream, "state", json_string("stopped"));
-	else if (state && strcmp(state, "joined"))
+	else if (state && strcmp(state, "joined") && strcmp(json_string_value(json_object_get(upstream, "state")), "twin"))
 		json_object_set_new(upstream, "state", json_string(state));
 }
 

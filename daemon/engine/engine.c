@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/contact.h"
 #include "engine/lists.h"
 #include "engine/rules.h"
+#include "store/backup.h"
 #include "store/local.h"
 
 int64_t now_ms(struct engine *e)
@@ -87,6 +89,16 @@ void event(struct engine *e, int level, const char *kind, uint64_t peer, const c
 		e->options.event(e->options.arg, level, kind, peer, segment, text);
 }
 
+void engine_say_damage(struct engine *e, const struct err *err)
+{
+	int64_t now = steady_ms(e);
+
+	if (e->damage_said_ms != 0 && now - e->damage_said_ms < SAID_MS)
+		return;
+	e->damage_said_ms = now;
+	event(e, LOG_LEVEL_ERROR, "alarm", UNIT_NONE, NULL, "%s", err->text);
+}
+
 /* ---- counters: one row of terrace_meta */
 
 static void counters_put(struct engine *e, struct buf *b)
@@ -100,30 +112,44 @@ static void counters_put(struct engine *e, struct buf *b)
 	buf_put_varint(b, (uint64_t)engine_tree_time(e));
 }
 
-static int counters_get(struct engine *e, struct err *err)
+int counters_read(struct db *db, struct counters *ret, bool *ret_found, struct err *err)
 {
 	_cleanup_(buf_release) struct buf b = {0};
 	struct reader r;
-	int64_t told;
-	bool found;
-	int rc = meta_get(e->db, "counters", &b, &found, err);
+	int rc = meta_get(db, "counters", &b, ret_found, err);
 
-	if (rc != 0 || !found)
+	if (rc != 0 || !*ret_found)
 		return rc;
 	r = reader_of(buf_slice(&b));
 	if (read_varint(&r) != 1)
 		r.bad = true;
-	marks_get(&r, &e->met);
-	e->sealed = read_varint(&r);
-	e->epoch = read_u32(&r);
-	e->former = read_u32(&r);
-	e->ready |= read_u8(&r) != 0;
-	told = (int64_t)read_varint(&r);
-	if (!r.bad && told > engine_tree_time(e)) {
-		e->tree_s = told;
+	marks_get(&r, &ret->met);
+	ret->sealed = read_varint(&r);
+	ret->epoch = read_u32(&r);
+	ret->former = read_u32(&r);
+	ret->ready = read_u8(&r);
+	ret->tree_s = (int64_t)read_varint(&r);
+	return r.bad ? err_set(err, ERR_DAMAGED, "%s: the node's counters are damaged; restore a backup", db->path) : 0;
+}
+
+static int counters_get(struct engine *e, struct err *err)
+{
+	struct counters c = {0};
+	bool found;
+	int rc = counters_read(e->db, &c, &found, err);
+
+	if (rc != 0 || !found)
+		return rc;
+	e->met = c.met;
+	e->sealed = c.sealed;
+	e->epoch = c.epoch;
+	e->former = c.former;
+	e->ready = e->ready || c.ready;
+	if (c.tree_s > engine_tree_time(e)) {
+		e->tree_s = c.tree_s;
 		e->tree_steady_ms = steady_ms(e);
 	}
-	return r.bad ? err_set(err, ERR_DAMAGED, "%s: the node's counters are damaged; restore a backup", e->db->path) : 0;
+	return 0;
 }
 
 int engine_begin(struct engine *e, struct err *err)
@@ -287,6 +313,21 @@ static int check_owner(struct engine *e, struct err *err)
 	return 0;
 }
 
+/* A file that terracectl put back heals with every neighbour, whatever their heads say, and opens an epoch. */
+static int put_back(struct engine *e, struct err *err)
+{
+	int rc;
+
+	if (!backup_marked(e->db))
+		return 0;
+	rc = engine_begin(e, err);
+	if (rc == 0)
+		rc = heal_restored(e, err);
+	if (rc == 0)
+		rc = backup_unmark(e->db, err);
+	return rc == 0 ? engine_commit(e, err) : rc;
+}
+
 int engine_open(const struct engine_options *o, struct engine **ret, struct err *err)
 {
 	struct engine *e = calloc(1, sizeof *e);
@@ -320,6 +361,8 @@ int engine_open(const struct engine_options *o, struct engine **ret, struct err 
 		rc = engine_reload_children(e, err);
 	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
+	if (rc == 0)
+		rc = put_back(e, err);
 	e->paused = rc == 0 && capture_paused(e->db);
 	if (rc != 0) {
 		engine_close(e);
@@ -402,6 +445,8 @@ int engine_reopen(struct engine *e, struct err *err)
 		rc = engine_reload_children(e, err);
 	if (rc == 0)
 		rc = engine_reload_catalog(e, err);
+	if (rc == 0)
+		rc = put_back(e, err);
 	e->paused = rc == 0 && capture_paused(e->db);
 	return rc;
 }

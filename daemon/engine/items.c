@@ -128,6 +128,17 @@ static int settled_read(struct slice body, struct settled *ret, struct err *err)
 	return 0;
 }
 
+int settled_check(struct slice body, const struct receipt *r, const uint8_t key[SIGN_PUBLIC_SIZE], struct err *err)
+{
+	struct settled x;
+	int rc = settled_read(body, &x, err);
+
+	if (rc == 0 && (x.signer != r->signer || x.author != r->author || x.stream != r->stream || x.position != r->position ||
+	                !sign_check(key, DOMAIN_SETTLED, (struct slice){ body.p, body.n - SIGN_SIZE }, x.signature.p)))
+		rc = err_set(err, ERR_SIGNATURE, "a settled receipt is not signed by unit %012llu", (unsigned long long)r->signer);
+	return rc;
+}
+
 /* This node's own: what the level of record says must be what was sealed here. */
 static int settled_own(struct engine *e, const struct settled *x, struct err *err)
 {

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "core/change.h"
-#include "engine/watch.h"
 #include "store/outbox.h"
 
 #define FILE_MOST (LIMIT_SEGMENT_STORED + 2 * LIMIT_HEADER)
@@ -253,7 +252,7 @@ int report_segment_authentic(struct report *r, const struct segment *s, const ch
 }
 
 /* The signature covers header and stored payload; that the payload reads is told apart. */
-static int segment_sound(struct report *r, const struct segment *s, struct err *err)
+int report_segment_sound(struct report *r, const struct segment *s, struct err *err)
 {
 	_cleanup_(buf_release) struct buf raw = { 0 };
 	struct payload p;
@@ -276,7 +275,7 @@ int report_segment_verify(struct report *r, struct err *err)
 		return rc;
 	rc = report_segment_authentic(r, &s, &by, &why);
 	if (rc == 0)
-		rc = segment_sound(r, &s, &why);
+		rc = report_segment_sound(r, &s, &why);
 	if (rc == ERR_DB || rc == ERR_NOMEM) {
 		*err = why;
 		return rc;
@@ -287,96 +286,4 @@ int report_segment_verify(struct report *r, struct err *err)
 	put(r->ret, "error", json_words(rc != 0 ? why.text : NULL));
 	r->found = rc != 0 ? 5 : 0;
 	return 0;
-}
-
-/* ---- verify: the file, the triggers, and with --deep every segment that is kept */
-
-struct checking {
-	struct report *r;
-	uint64_t segments, bad, triggers;
-	bool pages_bad;
-};
-
-static void finding(struct report *r, const char *check, const char *object, const char *error)
-{
-	json_t *j = json_object();
-
-	put(j, "check", json_string(check));
-	put(j, "object", json_words(object));
-	put(j, "error", json_words(error));
-	json_array_append_new(json_object_get(r->ret, "findings"), j);
-}
-
-static int page_line(void *arg, const char *line)
-{
-	struct checking *c = arg;
-
-	if (line != NULL && strcmp(line, "ok") == 0)
-		return 0;
-	c->pages_bad = true;
-	finding(c->r, "database", NULL, line);
-	return 0;
-}
-
-static int segment_check(void *arg, const struct segment_row *row)
-{
-	_cleanup_(arena_release) struct arena mine = { 0 };
-	_cleanup_(buf_release) struct buf bytes = { 0 }, name = { 0 };
-	struct checking *c = arg;
-	struct arena kept = c->r->arena;
-	struct err why = { 0 };
-	const char *by;
-	struct segment s;
-	int rc;
-
-	c->r->arena = mine;              /* what one segment takes ends with it */
-	rc = segment_bytes(c->r->db, row->id, &bytes, &why);
-	if (rc == 0)
-		rc = segment_parse(buf_slice(&bytes), &c->r->arena, &s, &why);
-	if (rc == 0)
-		rc = report_segment_authentic(c->r, &s, &by, &why);
-	if (rc == 0)
-		rc = segment_sound(c->r, &s, &why);
-	mine = c->r->arena;
-	c->r->arena = kept;
-	c->segments++;
-	if (rc == 0)
-		return 0;
-	c->bad++;
-	buf_printf(&name, "segment %lld", (long long)row->id);
-	finding(c->r, "segment", buf_text(&name), why.text);
-	return 0;
-}
-
-static int triggers_check(void *arg, const struct reg *reg, uint32_t missing)
-{
-	struct checking *c = arg;
-
-	if (missing > 0)
-		finding(c->r, "triggers", reg->name, "triggers are missing or changed; the running daemon puts them back and looks at "
-		        "every row");
-	c->triggers += missing;
-	return 0;
-}
-
-int report_verify(struct report *r, struct err *err)
-{
-	struct checking c = { .r = r };
-	int rc;
-
-	r->ret = json_object();
-	put(r->ret, "findings", json_array());
-	rc = report_integrity(r->db, r->deep, page_line, &c, err);
-	if (rc == 0 && !c.pages_bad)
-		rc = report_catalog(r, err);
-	if (rc == 0 && !c.pages_bad)
-		rc = watch_missing(r->db, r->catalog, r->home->unit, r->home->parent, triggers_check, &c, err);
-	if (rc == 0 && !c.pages_bad && r->deep)
-		rc = report_segments(r->db, UNIT_NONE, segment_check, &c, err);
-	put(r->ret, "database", json_string(c.pages_bad ? "damaged" : "ok"));
-	put(r->ret, "segments", json_count(c.segments));
-	put(r->ret, "not_authentic", json_count(c.bad));
-	put(r->ret, "triggers_missing", json_count(c.triggers));
-	r->found = c.pages_bad || c.bad > 0 ? 5 : c.triggers > 0;
-	return rc;
 }

@@ -139,12 +139,13 @@ static void sentences_release(struct sentences *s)
 }
 
 int watch_missing(struct db *db, const struct catalog *c, uint64_t unit, uint64_t parent,
-                  int (*fn)(void *arg, const struct reg *r, uint32_t missing), void *arg, struct err *err)
+                  int (*fn)(void *arg, const struct reg *r, uint32_t missing, const char *names), void *arg, struct err *err)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; i < c->nregs && rc == 0; i++) {
 		_cleanup_(sentences_release) struct sentences s = {0};
+		_cleanup_(buf_release) struct buf names = {0};
 		const struct reg *r = c->regs[i];
 		struct capture_modes modes;
 		uint32_t missing = 0;
@@ -152,8 +153,8 @@ int watch_missing(struct db *db, const struct catalog *c, uint64_t unit, uint64_
 		if (r->policy == NULL || r->hold || r->adoption == ADOPT_WAITS)
 			continue;
 		modes_of(place_of(r, unit, parent), r, &modes, &s);
-		rc = capture_check(db, r, &modes, &missing, err);
-		if (rc == 0 && fn(arg, r, missing) != 0)
+		rc = capture_check(db, r, &modes, &missing, &names, err);
+		if (rc == 0 && fn(arg, r, missing, buf_text(&names)) != 0)
 			break;
 	}
 	return rc;
@@ -189,7 +190,7 @@ int watch_install(struct engine *e, bool check, struct err *err)
 		}
 		modes_of(place_of(r, e->unit, e->parent), r, &modes, &s);
 		if (check)
-			rc = capture_check(e->db, r, &modes, &missing, err);
+			rc = capture_check(e->db, r, &modes, &missing, NULL, err);
 		if (rc == 0 && missing > 0) {
 			rc = capture_install(e->db, r, &modes, err);
 			if (rc == 0 && check) {

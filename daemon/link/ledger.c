@@ -152,6 +152,8 @@ static void run_job(struct ledger *l, struct job *job, bool stopping)
 		err_set(&job->err, ERR_STOPPING, "the node is stopping");
 	else
 		job->err.code = job->run(l->engine, job, &job->err);
+	if (job->err.code == ERR_DAMAGED)
+		engine_say_damage(l->engine, &job->err);
 	job->done(job);
 	pthread_mutex_lock(&l->lock);
 	queue_charge(&l->queue, from, now_us() - began);

@@ -21,6 +21,7 @@
 #define AGAIN_MOST    5u                 /* hellos and refused positions in a row */
 #define HOLD_MS       60000
 #define SAY_MS        60000              /* lines of the log about the link: at most one in this time */
+#define PART_S        3
 #define PART_LEAST    (64u << 10)        /* a line that breaks within a part gets a quarter of it, down to one segment */
 #define ANSWER_MOST   (LIMIT_SEGMENT_STORED + (1u << 20))
 
@@ -44,6 +45,7 @@ struct uplink {
 	uint32_t unsaid;                 /* failures since then */
 	uint64_t small_up, small_down;   /* bytes since small_since, outside the window */
 	size_t part_up, part_down;       /* how much at a time this line carries whole */
+	size_t part_fast;                /* what it carries in PART_S: a feed that breaks off costs no more than that */
 	bool feed_empty, frozen;
 	bool told_joined;                /* what the log says last */
 	struct buf body, receipt;
@@ -460,7 +462,7 @@ static int call_feed_take(struct engine *e, void *arg, struct err *err)
 static void start_feed(struct uplink *u)
 {
 	_cleanup_(buf_release) struct buf url = { 0 }, receipt = { 0 };
-	size_t most = part_size(u, u->part_down, &u->small_down);
+	size_t most = part_size(u, MIN(u->part_down, u->part_fast), &u->small_down);
 	struct request_call c = { 0 };
 	struct err e = { 0 };
 
@@ -490,6 +492,8 @@ static void feed_answered(struct uplink *u, const struct dial_answer *a)
 	struct err e = { 0 };
 
 	u->small_down += a->body.n;
+	if (a->body.n >= PART_LEAST / 2)
+		u->part_fast = MIN(MAX(a->body.n * PART_S * 1000 / (size_t)MAX(now_ms(u) - u->feed_ms, 1), PART_LEAST), UPLINK_PART);
 	u->feed_empty = a->status == 204;
 	if (a->status == 204) {
 		/* An answer that did not wait as asked is not asked for again at once. */
@@ -653,6 +657,7 @@ int uplink_start(const struct uplink_options *o, struct uplink **ret, struct err
 	u->small_since = now_ms(u);
 	u->part_up = UPLINK_PUSH;
 	u->part_down = UPLINK_PART;
+	u->part_fast = PART_LEAST;
 	pthread_mutex_init(&u->lock, NULL);
 	const struct dial_options d = { .identity = o->identity, .proxy = o->proxy, .rate_kbps = o->rate_kbps, .room = &u->room };
 	int r = dialer_new(&d, &u->dialer, err);

@@ -143,8 +143,14 @@ int capture_remove(struct db *db, const struct reg *r, struct err *err)
 	return rc;
 }
 
+static void name_put(struct buf *names, const char *name, uint32_t before)
+{
+	if (names != NULL)
+		buf_printf(names, "%s%s", before > 0 ? " " : "", name);
+}
+
 int capture_check(struct db *db, const struct reg *r, const struct capture_modes *modes, uint32_t *ret_missing,
-                  struct err *err)
+                  struct buf *names, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = { 0 };
 	struct trigger *wanted, *standing;
@@ -155,9 +161,11 @@ int capture_check(struct db *db, const struct reg *r, const struct capture_modes
 	    (rc = standing_read(db, r, &a, &standing, &nstanding, err)) != 0)
 		return rc;
 	for (uint32_t i = 0; i < nwanted; i++)
-		missing += !stands(standing, nstanding, &wanted[i]);
+		if (!stands(standing, nstanding, &wanted[i]))
+			name_put(names, wanted[i].name, missing++);
 	for (uint32_t i = 0; i < nstanding; i++)
-		missing += named(wanted, nwanted, standing[i].name) == NULL;
+		if (named(wanted, nwanted, standing[i].name) == NULL)
+			name_put(names, standing[i].name, missing++);
 	*ret_missing = missing;
 	return 0;
 }

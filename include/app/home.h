@@ -10,6 +10,7 @@
 #ifndef APP_HOME_H
 #define APP_HOME_H
 
+#include "core/backup.h"
 #include "core/enroll.h"
 #include "core/sign.h"
 #include "base/clock.h"
@@ -50,6 +51,15 @@ int home_join(const char *home, const struct invitation *i, const char *database
 
 /* HOME/lock for the life of a daemon or of a change to the home; ERR_BUSY names who should be asked. */
 int home_lock(const char *home, int *ret_fd, struct err *err);
+
+/* What a backup takes along of a home: terraced.conf and the identity's files but the recovery key, which is not to be
+ * on this machine.  Put back with the modes they need, as the home's owner's; each that stands is kept aside under `aside`,
+ * a suffix. */
+#define HOME_FILES 4u
+int home_pack(const char *home, struct buf *ret, struct err *err);
+int home_unpack(const char *home, const struct backup_file *files, uint32_t n, const char *aside, struct err *err);
+/* Only terraced.conf, where the home has none; makes the folders. */
+int home_unpack_conf(const char *home, const struct backup_file *files, uint32_t n, struct err *err);
 
 /* Parts of the identity folder, permissions checked. */
 int identity_seed_read(const char *folder, struct sign_key *ret, struct err *err);

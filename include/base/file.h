@@ -10,6 +10,7 @@
 
 int file_read(const char *path, size_t most, struct buf *ret, struct err *err);
 int file_write(const char *path, struct slice content, mode_t mode, struct err *err);     /* atomic, durable */
+int file_sync_folder(const char *path, struct err *err);      /* of the folder that path stands in: names are durable */
 int file_make_folder(const char *path, mode_t mode, struct err *err);     /* exists already: 0 */
 bool file_exists(const char *path);
 /* A file of so many bytes that the disk has set aside, whatever it holds; left out where there is no room (false). */

@@ -23,4 +23,25 @@ int box_seal(const uint8_t to[SIGN_PUBLIC_SIZE], struct slice content, struct bu
 /* Opens into ret, at most `most` bytes.  ERR_FORMAT: no box, cut; ERR_SIGNATURE: for somebody else, or altered; ERR_LIMIT. */
 int box_open(const struct sign_key *key, struct slice box, size_t most, struct buf *ret, struct err *err);
 
+/* ---- what a passphrase opens: the same stream without magic and sealed key, header and pieces; the additional data of the
+ * first piece are `context`, what stands in the clear beside the box.  The key is Argon2id's (crypto_pwhash). */
+#define BOX_KEY    32
+#define BOX_SALT   16
+#define BOX_HEADER 24
+#define BOX_MORE   17
+
+struct box_cost {                        /* of Argon2id: passes, and memory in KiB */
+	uint32_t passes, kib;
+};
+/* The cost of what is made now; box_key refuses one that is above BOX_MOST_PASSES or BOX_MOST_KIB (ERR_LIMIT). */
+#define BOX_COST ((struct box_cost){ 3, 65536 })
+#define BOX_MOST_PASSES 16u
+#define BOX_MOST_KIB (1u << 20)
+
+int box_key(struct slice passphrase, const uint8_t salt[BOX_SALT], struct box_cost cost, uint8_t ret[BOX_KEY], struct err *err);
+/* Appends the box of plain to ret. */
+int box_lock(const uint8_t key[BOX_KEY], struct slice context, struct slice plain, struct buf *ret, struct err *err);
+/* Appends its content to ret; ERR_SIGNATURE where the key is another one, or a byte of box or context differs. */
+int box_unlock(const uint8_t key[BOX_KEY], struct slice context, struct slice box, struct buf *ret, struct err *err);
+
 #endif

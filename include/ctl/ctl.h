@@ -74,6 +74,14 @@ int csv_put(struct buf *b, const json_t *document, struct err *err);
 /* RFC 3339, UTC, seconds, as documents have it; 0 or -1. */
 int time_of(const char *text, int64_t *ret_ms);
 
+/* A passphrase, from the file (`-`: standard input; its first line), or asked on the terminal without echo, twice where it
+ * is a new one.  Wiped by the caller. */
+#define PASSPHRASE_LEAST 8u
+#define PASSPHRASE_MOST  1024u
+int passphrase_read(const struct ctl *c, const char *file, bool new, struct buf *ret, struct err *err);
+/* A question that is answered with y; without a terminal ERR_REFUSED, which says that --yes is needed. */
+int ctl_confirm(const struct ctl *c, const char *english, const char *chinese, struct err *err);
+
 /* The commands; each fills err and returns its code, or 0. */
 int cmd_init(struct ctl *c, struct err *err);
 int cmd_join(struct ctl *c, struct err *err);
@@ -98,6 +106,8 @@ int cmd_schema_end(struct ctl *c, struct err *err);
 int cmd_bundle_export(struct ctl *c, struct err *err);
 int cmd_bundle_import(struct ctl *c, struct err *err);
 int cmd_bundle_inspect(struct ctl *c, struct err *err);
+int cmd_backup(struct ctl *c, struct err *err);
+int cmd_restore(struct ctl *c, struct err *err);
 int cmd_doctor(struct ctl *c, struct err *err);
 int cmd_report(struct ctl *c, struct err *err);  /* whatever only reads: engine/report.h */
 int cmd_why(struct ctl *c, struct err *err);     /* the same, and evidence from the superior */

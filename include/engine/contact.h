@@ -62,6 +62,8 @@ int receipt_store(struct engine *e, struct slice body, uint64_t signer, const ui
  * ceiling (zero where unknown); 64 bytes signature over all that precedes, domain "terrace settled 1". */
 int settled_make(struct engine *e, const struct receipt *r, struct arena *a, struct slice *ret, struct err *err);
 int settled_take(struct engine *e, struct slice body, struct err *err);
+/* Whether the body is what the keeper of that key signed about (author, stream, position). */
+int settled_check(struct slice body, const struct receipt *r, const uint8_t key[SIGN_PUBLIC_SIZE], struct err *err);
 
 /* ---- needs: varint count, per need register (length-prefixed) and key (canonical form of a key) */
 int needs_put(struct engine *e, uint64_t peer, struct buf *b, struct err *err);

@@ -52,6 +52,8 @@ void engine_stop(struct engine *e);
 int64_t engine_tick(struct engine *e, bool hint);
 enum space engine_space(struct engine *e);       /* as found at the last tick */
 int engine_seal(struct engine *e, struct err *err);      /* seals all that the log holds now */
+/* A call ended with ERR_DAMAGED: whoever asked was refused; here an alarm says so, once a minute. */
+void engine_say_damage(struct engine *e, const struct err *err);
 int64_t engine_tree_time(struct engine *e);              /* seconds since 1970; 0 = not known yet */
 /* What is kept for so many days is stamped with tree time; with the own clock while that is not known. */
 int64_t kept_ms(struct engine *e);

@@ -11,9 +11,12 @@ struct report_home {                     /* what settings and identity say; outl
 	uint64_t unit, parent;           /* parent UNIT_NONE: the top, or not enrolled yet */
 	enum level level;
 	const char *name, *url;          /* url: what this node dials; NULL = nothing */
-	const struct chain *chain;       /* of its own certificate; NULL = none yet */
+	const struct chain *chain;       /* of its own certificate; NULL = none yet, or not readable */
+	const char *chain_error;         /* why a chain that is there does not read; NULL = it does, or there is none */
 	int64_t now_ms;                  /* wall time, for ages */
 	uint32_t space_soft_mb, space_hard_mb;   /* marks of the disk (engine/space.h); 0 = none */
+	void (*progress)(void *arg, const char *what, uint64_t done);    /* of a long report; may be NULL */
+	void *arg;
 	struct slice fetched;            /* segments that a superior sent (terrace-wire(7), evidence); for `why --evidence` */
 };
 

@@ -137,11 +137,27 @@ const char *report_own_next(const struct report *r, const struct link *l, bool h
 json_t *report_segment_json(struct report *r, const struct segment *s);          /* what its header says */
 json_t *report_part_json(struct report *r, const struct wire_register *w, const struct part *p);
 /* Of the own chain, of the unit's certificate as known here, then of its former ones; *ret_by says which held. */
+/* That the payload reads. */
+int report_segment_sound(struct report *r, const struct segment *s, struct err *err);
 int report_segment_authentic(struct report *r, const struct segment *s, const char **ret_by, struct err *err);
 /* The delta that brought a value of the row: {id, name}, with --evidence the header, whether it is authentic, by whose
  * key, and what it says of the row; null where it is kept neither here nor among what was fetched (report_home). */
 int report_evidence_of(struct report *r, const struct reg *reg, struct key key, const char *group, const struct version *v,
                        json_t **ret, struct err *err);
+
+/* ---- verify (report_verify.c, report_verify_rows.c) */
+struct checking {
+	struct report *r;
+	uint64_t segments, bad, triggers, rows, receipts, findings;
+	bool pages_bad;
+};
+/* Puts a finding; after the first VERIFY_FINDINGS of a check only their number grows. */
+#define VERIFY_FINDINGS 1000u
+void verify_finding(struct checking *c, const char *check, const char *error, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void verify_progress(struct checking *c, const char *what, uint64_t done);
+/* Every row's term against what state and table say, every sum, every version set, foreign keys. */
+int verify_rows(struct checking *c, struct err *err);
 
 int report_catalog(struct report *r, struct err *err);
 struct reg *report_reg(struct report *r, const char *name);      /* NULL = not known here */

@@ -71,6 +71,7 @@ struct engine {
 	int64_t noted_ms;                /* steady time of the last time note (top); 0 = none since the start */
 	struct said said[32];
 	int64_t busy_ms, busy_said_ms;   /* since when the file is locked by another program; when that was said */
+	int64_t damage_said_ms;          /* when it was said that the file is damaged; 0 = never */
 	uint64_t busy_commits;           /* db->changes then */
 	int64_t next_space_ms, space_said_ms;
 	enum space space, space_said;    /* how full the disk is (engine/space.c) */
@@ -89,6 +90,16 @@ struct engine {
 	int64_t active_ms, compare_ms;   /* of the last look that saw a change; before then no new comparison */
 	int64_t compare_wait_ms;         /* doubles while the answer is unknown */
 };
+
+/* The counters as the file has them; tree_s: tree time at the last commit. */
+struct counters {
+	struct marks met;
+	uint64_t sealed;
+	uint32_t epoch, former;
+	bool ready;
+	int64_t tree_s;
+};
+int counters_read(struct db *db, struct counters *ret, bool *ret_found, struct err *err);
 
 /* Transactions: commit also writes the counters; rollback reads them again and forgets caches. */
 int engine_begin(struct engine *e, struct err *err);

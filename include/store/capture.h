@@ -35,9 +35,10 @@ int capture_install(struct db *db, const struct reg *r, const struct capture_mod
 /* Only the state table: of a register that is held or waits for its adoption. */
 int capture_state(struct db *db, const struct reg *r, struct err *err);
 int capture_remove(struct db *db, const struct reg *r, struct err *err);
-/* Whether each trigger of ours stands as it should (text compared); *ret_missing counts those that do not. */
+/* Whether each trigger of ours stands as it should (text compared); *ret_missing counts those that do not;
+ * their names go to `names` (may be NULL), a space between. */
 int capture_check(struct db *db, const struct reg *r, const struct capture_modes *modes, uint32_t *ret_missing,
-                  struct err *err);
+                  struct buf *names, struct err *err);
 /* "terrace_s7": the register's state table; made by capture_install where absent. */
 void state_table(const struct reg *r, char ret[32]);
 

@@ -77,6 +77,8 @@
 	X(CATALOG_GROUP_ADD, "INSERT INTO terrace_group(register, number, name) VALUES(?1, ?2, ?3)") \
 	X(RELEASE_WAITS, "SELECT (SELECT count(*) FROM terrace_log WHERE what IS NOT NULL), (SELECT count(*) FROM terrace_outbox WHERE seq > coalesce((SELECT max(acked) FROM terrace_link WHERE peer NOT IN (SELECT unit FROM terrace_peer)), 0))") \
 	X(RELEASE_OURS, "SELECT name FROM sqlite_master WHERE type = ?1 AND name LIKE 'terrace\\_%' ESCAPE '\\'") \
+	X(BACKUP_MODE, "PRAGMA journal_mode") \
+	X(BACKUP_LOOK, "SELECT count(*) FROM sqlite_master") \
 	X(SURVEY_SCHEMA, "SELECT sql FROM sqlite_master WHERE type IN ('table', 'view') AND sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'terrace\\_%' ESCAPE '\\' ORDER BY rowid") \
 	X(SURVEY_TRIGGERS, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND name NOT LIKE 'terrace\\_%' ESCAPE '\\' ORDER BY name") \
 	X(SURVEY_ORPHANS, "SELECT f.fkid, f.parent, count(*) FROM pragma_foreign_key_check(?1) f GROUP BY f.fkid, f.parent ORDER BY f.fkid") \
@@ -299,6 +301,15 @@
 	X(REPORT_WAITING, "SELECT count(*) FROM terrace_quarantine WHERE register = ?1 AND alive <> 0") \
 	X(REPORT_MARKERS, "SELECT count(*) FROM terrace_marker WHERE ?1 = 0") \
 	X(REPORT_LAST_SEGMENT, "SELECT max(id) FROM terrace_segment WHERE ?1 = 0") \
+	X(VERIFY_SEGMENTS, "SELECT id, author, kind, stream, position, epoch, tick, hash, bytes FROM terrace_segment ORDER BY id") \
+	X(VERIFY_PREVIOUS, "SELECT hash FROM terrace_segment WHERE author = ?1 AND kind = ?2 AND stream = ?3 AND position = ?4") \
+	X(VERIFY_STREAMS, "SELECT author, stream, position, hash, CASE WHEN stream < 256 THEN 1 ELSE stream >> 8 END, CASE WHEN stream < 256 THEN stream ELSE author END FROM terrace_stream WHERE position > 0") \
+	X(VERIFY_OUTBOX, "SELECT o.seq, o.head, s.bytes FROM terrace_outbox o LEFT JOIN terrace_segment s ON s.id = o.segment ORDER BY o.seq") \
+	X(VERIFY_RECEIPTS, "SELECT id, kind, author, stream, signer, position, body FROM terrace_receipt WHERE length(body) > 0") \
+	X(VERIFY_POLICIES, "SELECT issuer, version, canonical, coalesce(segment, 0) FROM terrace_policy") \
+	X(VERIFY_LISTS, "SELECT hash, body FROM terrace_policy_list") \
+	X(VERIFY_VERSIONS, "SELECT id FROM terrace_version") \
+	X(VERIFY_FOREIGN, "PRAGMA foreign_key_check") \
 	X(REPORT_CHECK, "PRAGMA quick_check") \
 	X(REPORT_CHECK_DEEP, "PRAGMA integrity_check") \
 	/* (end of reports) */

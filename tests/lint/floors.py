@@ -6,7 +6,7 @@ ORDER = ["base", "core", "store", "engine", "link", "app"]
 FORBIDDEN = {("link", "store")}                     # link asks the ledger, never the tables
 CTL = {"base", "core", "store", "ctl"}
 # init and join make a home, sync and doctor speak with the daemon and its parent, reports need no daemon.
-CTL_HEADERS = {"engine/report.h", "app/home.h", "app/settings.h", "app/identity.h", "link/control.h", "link/dial.h", "link/enrol.h"}
+CTL_HEADERS = {"engine/backup.h", "engine/report.h", "app/home.h", "app/settings.h", "app/identity.h", "link/control.h", "link/dial.h", "link/enrol.h"}
 
 
 def complaint(floor, header):

@@ -360,3 +360,9 @@ int engine_bundle_command(struct engine *e, const char *const *words, uint32_t n
 	buf_put(out, words[0], strlen(words[0]));
 	return 0;
 }
+
+void engine_say_damage(struct engine *e, const struct err *err)
+{
+	(void)e;
+	(void)err;
+}

@@ -387,7 +387,7 @@ static uint32_t missing(struct world *w, const struct capture_modes *m)
 	struct err err = { 0 };
 	uint32_t n;
 
-	if (capture_check(w->ledger, w->c->regs[0], m, &n, &err) != 0)
+	if (capture_check(w->ledger, w->c->regs[0], m, &n, NULL, &err) != 0)
 		fail_msg("capture_check: %s", err.text);
 	return n;
 }
