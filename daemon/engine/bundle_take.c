@@ -270,7 +270,7 @@ static int take_up(struct engine *e, struct arrived *x, struct err *err)
 	int rc = hello_answer_late(e, &x->child, b->parts[0].body, false, &answer, err), ended;
 
 	if (rc == ERR_GONE)
-		err_prefix(err, "the bundle is repeated, or older than one that was taken; nothing is changed: hello ");
+		err_prefix(err, "the bundle is repeated, or older than one that was taken; nothing is changed: ");
 	if (rc != 0)
 		return rc;
 	hello_get(&head, &h);
