@@ -48,6 +48,7 @@ static int read_hex(const char *path, struct buf *ret, struct err *err)
 static void put_hello(struct buf *b)
 {
 	_cleanup_(buf_release) struct buf status = { 0 };
+	const struct digest above = digest_of(slice_of("certificates"));
 	const struct status own = { .unit = VILLAGE_CODE, .name = "村", .as_of_ms = 1764000000000, .epoch = 7, .sealed = 1 };
 	const struct hello h = {
 		.number = 3, .answered = 2, .wall_ms = 1764000000000, .epoch = 7, .sealed = 4, .nepochs = 1, .epochs = { { 7, 0, 0 } },
@@ -61,6 +62,7 @@ static void put_hello(struct buf *b)
 	status_put(&status, &own);
 	buf_put_varint(b, 1);
 	buf_put_slice(b, buf_slice(&status));
+	buf_put(b, above.at, DIGEST_SIZE);
 }
 
 static void put_receipt(struct buf *b)
@@ -99,7 +101,7 @@ static void put_answers(struct buf *hello, struct buf *segments)
 	const struct digest zero = { { 0 } };
 
 	hello_answer_put(hello, &a);
-	for (int i = 0; i < 3; i++)              /* addresses, needs, certificates: none */
+	for (int i = 0; i < 4; i++)              /* addresses, needs, certificates, chain: none */
 		buf_put_varint(hello, 0);
 	buf_put_u8(segments, CONTACT_FORMAT);
 	buf_put_u8(segments, 0);
