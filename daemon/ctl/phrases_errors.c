@@ -260,6 +260,7 @@ const struct phrase phrases_errors[] = {
 	{ "not UTF-8; where a spreadsheet program saved it in Chinese, say --encoding gb18030",
 	  "不是 UTF-8；若由中文表格软件保存，请加 --encoding gb18030" },
 	{ "not GB18030", "不是 GB18030 编码" },
+	{ "--request goes first, --answer when the answer is there", "请先用 --request，得到答复后再用 --answer" },
 	/* bundles */
 	{ "a bundle: memory is short", "交换包：内存不足" },
 	{ "a bundle: the recipient's key is no key", "交换包：对方的密钥无效" },
