@@ -66,6 +66,7 @@ void open_node(struct node *n)
 	const struct engine_options o = {
 		.database = n->path, .make = true, .identity = &n->id, .source = { tell_time, tell_time, tell_random, NULL },
 		.seal_ms = 200, .seal_max_ms = 2000, .urls = urls, .event = heard, .renewed = renewed, .arg = n,
+		.bundle_cut = n->bundle_cut,
 	};
 
 	OK(engine_open(&o, &n->engine, e));

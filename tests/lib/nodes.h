@@ -29,6 +29,7 @@ struct node {
 	char path[100];
 	struct identity id;
 	struct engine *engine;
+	size_t bundle_cut;               /* from the next opening on */
 	uint32_t alarms, renewals;
 	bool full;                       /* its identity folder takes nothing */
 	char last_alarm[400];

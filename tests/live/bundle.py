@@ -14,6 +14,27 @@ from node import TERRACECTL, Node
 ROW = "INSERT INTO household(code, village_code, head_name, phone) VALUES(?, '532999101201', ?, ?)"
 
 
+def full_stick(t, check, village, township, refused):
+    """A stick that is full: what was on it stays, and nothing half is left.  Needs the right to mount."""
+    small = os.path.join(t.folder, "small")
+    os.mkdir(small)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", small], stderr=subprocess.DEVNULL).returncode:
+        print("  (no right to mount: a full stick is not tried)")
+        return
+    try:
+        out = os.path.join(small, "bundle")
+        with open(out, "wb") as f:
+            f.write(b"what was there")
+        with open(os.path.join(small, "filler"), "wb") as f:
+            f.write(b"x" * 4096)
+        status, text = refused(village, "export", "--to", township.unit, "--out", out)
+        check(status == 4 and "No space left" in text, "a full stick: exit %d, %s" % (status, text))
+        with open(out, "rb") as f:
+            check(f.read() == b"what was there" and sorted(os.listdir(small)) == ["bundle", "filler"], "and what was on it stays")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def enrol_by_stick(t, check, parent):
     """A village that nobody ever connects: request, answer, and its first bundles."""
     stick = os.path.join(t.folder, "enrolment")
@@ -110,6 +131,7 @@ def main():
             check(said[0] == 5 and "copy it again" in said[1], "%s: %s" % (name, said))
         check(os.path.exists("/dev/full") and refused(village, "export", "--to", township.unit, "--out", "/dev/full/x")[0] == 4,
               "a place that cannot be written")
+        full_stick(t, check, village, township, refused)
         carry(township, county)
         check(phone(county, code[1]) == "1", "and by the next stick in the county")
         county.open().execute("UPDATE household SET poverty_cause='因病'")

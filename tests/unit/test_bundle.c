@@ -192,6 +192,41 @@ static void test_a_restored_disk(void **state)
 	assert_int_equal(ask(&town, "SELECT digest = 'equal' AND NOT twin FROM terrace_link WHERE peer = 620702100001"), 1);
 }
 
+/* What does not fit waits for the next one, and the command says so. */
+static void test_cut(void **state)
+{
+	bool more = true;
+	int bundles = 0;
+
+	(void)state;
+	close_node(&village);
+	village.bundle_cut = 300;
+	open_node(&village);
+	for (int i = 0; i < 8; i++) {
+		char text[200];
+
+		snprintf(text, sizeof text, "INSERT INTO aid(id, unit_code, name, amount) VALUES('g%d', '620702100001', '甲', %d)", i, i);
+		sql(&village, text);
+		seal(&village);
+	}
+	for (; more; bundles++) {
+		_cleanup_(buf_release) struct buf file = { 0 };
+		json_t *told = NULL;
+
+		assert_true(bundles < 12);
+		OK(engine_bundle_export(village.engine, U_TOWN, "tester", &file, &told, e));
+		more = json_is_true(json_object_get(told, "more"));
+		json_release(&told);
+		OK(import_at(&town, &file, e));
+		carry(&town, &village);
+	}
+	assert_true(bundles > 2);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM aid WHERE id LIKE 'g%'"), 8);
+	close_node(&village);
+	village.bundle_cut = 0;
+	open_node(&village);
+}
+
 /* ---- damage */
 
 static void test_damage(void **state)
@@ -333,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_lost_late_repeated),
 		cmocka_unit_test(test_stick_and_network),
 		cmocka_unit_test(test_a_restored_disk),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_inspect),
