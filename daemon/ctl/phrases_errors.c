@@ -282,8 +282,6 @@ const struct phrase phrases_errors[] = {
 	{ "the link to unit %012llu has to heal first: import a newer bundle of that unit", "与单位 {1} 的线路须先修复：请导入该单位较新的交换包" },
 	{ "this node's chain does not name its parent; renew it", "本节点的证书链中没有上级；请更新证书" },
 	{ "a bundle of %zu bytes; at most %u are possible", "交换包有 {1} 字节，最多 {2} 字节" },
-	{ "two machines run with one identity on the link to unit %012llu; settle it with `terracectl rejoin`",
-	  "与单位 {1} 的线路上有两台机器使用同一身份；请用 `terracectl rejoin` 处理" },
 	{ "unit %012llu is neither the superior of this node nor enrolled directly below it", "单位 {1} 既不是本节点的上级，也不是直接下级" },
 	{ "unit %012llu is revoked", "单位 {1} 的证书已吊销" },
 	{ "the bundle is for unit %012llu; this is unit %012llu", "交换包是给单位 {1} 的；本节点是单位 {2}" },

@@ -394,9 +394,6 @@ static int pack(struct packing *p, struct err *err)
 	bool found = false;
 	int rc = link_get(p->e->db, p->to, &p->l, &found, err);
 
-	if (rc == 0 && p->l.twin)
-		return err_set(err, ERR_REFUSED, "two machines run with one identity on the link to unit %012llu; settle it with `terracectl "
-		               "rejoin`", (unsigned long long)p->to);
 	if (rc != 0)
 		return rc;
 	return p->to == p->e->parent ? pack_up(p, err) : pack_down(p, err);

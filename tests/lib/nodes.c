@@ -11,6 +11,7 @@
 #define LINE "civil-affairs"
 
 static char folder[64];
+int64_t clock_step;
 int64_t clock_ms = INT64_C(1764000000000);
 struct node county, town, village;
 bool loud;
@@ -18,7 +19,7 @@ bool loud;
 static int64_t tell_time(void *arg)
 {
 	(void)arg;
-	return clock_ms;
+	return clock_ms += clock_step;
 }
 
 static void tell_random(void *arg, void *p, size_t n)

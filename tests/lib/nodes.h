@@ -35,6 +35,7 @@ struct node {
 	char last_alarm[400];
 };
 
+extern int64_t clock_step;               /* ms that pass with every look at the clock */
 extern int64_t clock_ms;                 /* wall and steady clock of every node */
 extern size_t round_bytes;               /* of all rounds, both ways */
 extern bool loud;                        /* events to standard error */
