@@ -1,5 +1,5 @@
 /* Sim: random histories of whole trees.  sim [--seeds N] [--from S] [--seed S] [--month S] [--via] [--verbose] [--keep FOLDER]:
- * the seed decides all.  A month (one for five seeds) is a history by stick. */
+ * the seed decides all.  A month (one for ten seeds) is a history by stick. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,7 +265,7 @@ int main(int argc, char **argv)
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
 		failed += (uint64_t)history(s, &o);
-	months = month != 0 ? 1 : seeds > 1 ? seeds / 5 : 0;
+	months = month != 0 ? 1 : seeds > 1 ? seeds / 10 : 0;
 	month = month != 0 ? month : from;
 	for (uint64_t s = month; s < month + months; s++)
 		failed += (uint64_t)sim_month(s, o.verbose, o.keep, &sticks);
