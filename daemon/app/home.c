@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/rand.h"
 #include "base/text.h"
+#include "core/limits.h"
 #include "link/enrol.h"
 
 #define JOIN_MS 60000
@@ -261,16 +262,35 @@ static int add_upstream(const char *home, const struct invitation *i, struct hom
 	return r ? r : file_write(path, buf_slice(&text), 0640, err);
 }
 
+/* By the line, or by stick: then a request is all that there is at first. */
+static int ask(const struct enrol_options *o, const struct home_stick *stick, struct buf *pem, struct chain *ret, struct err *err)
+{
+	_cleanup_(buf_release) struct buf body = { 0 };
+	int r;
+
+	if (stick == NULL)
+		return enrol_ask(o, pem, ret, err);
+	if (stick->answer) {
+		r = file_read(stick->answer, LIMIT_CHAIN_BYTES, pem, err);
+		return r ? r : enrol_accept(o, buf_slice(pem), ret, err);
+	}
+	r = enrol_request(o, &body, err);
+	if (!r)
+		r = file_write(stick->request, buf_slice(&body), 0600, err);
+	bytes_wipe(body.p, body.n);
+	return r;
+}
+
 /* The chain is stored last: until then the same invitation's home can be joined again. */
-static int ask_parent(const char *home, const char *folder, const struct invitation *i, struct home_joined *ret,
-                      struct err *err)
+static int ask_parent(const char *home, const char *folder, const struct invitation *i, const struct home_stick *stick,
+                      struct home_joined *ret, struct err *err)
 {
 	_cleanup_(free_pointer) char *spool = path_join(home, HOME_SPOOL);
 	_cleanup_(buf_release) struct buf key = { 0 }, pem = { 0 };
 	_cleanup_(free_pointer) char *proxy = NULL;
 	struct sign_key sign = { 0 };
 	struct settings s;
-	struct chain c;
+	struct chain c = { 0 };
 
 	int r = spool ? make_keys(folder, &sign, &key, err) : no_memory(err);
 	if (!r)
@@ -280,21 +300,21 @@ static int ask_parent(const char *home, const char *folder, const struct invitat
 		settings_release(&s);
 		const struct enrol_options o = { .invitation = i, .key_pem = buf_slice(&key), .sign_public = sign.public_key,
 			                         .proxy = proxy ? proxy : "", .spool = spool, .deadline_ms = JOIN_MS };
-		r = enrol_ask(&o, &pem, &c, err);
+		r = ask(&o, stick, &pem, &c, err);
 	}
-	if (!r)
+	if (!r && c.n > 0)
 		r = add_upstream(home, i, ret, err);
-	if (!r)
+	if (!r && c.n > 0)
 		r = write_in(folder, HOME_CHAIN, buf_slice(&pem), 0644, err);
-	if (!r)
+	if (!r && c.n > 0)
 		ret->parent = c.at[1].unit;
 	sign_key_release(&sign);
 	bytes_wipe(key.p, key.n);
 	return r;
 }
 
-int home_join(const char *home, const struct invitation *i, const char *database, const char *listen,
-              const char *const *urls, struct home_joined *ret, struct err *err)
+int home_join(const char *home, const struct invitation *i, const struct home_stick *stick, const char *database,
+              const char *listen, const char *const *urls, struct home_joined *ret, struct err *err)
 {
 	const struct home_options o = { .home = home, .unit = i->unit, .name = i->name, .line = i->line, .listen = listen,
 		                        .urls = urls, .database = database, .source = source_system() };
@@ -308,7 +328,7 @@ int home_join(const char *home, const struct invitation *i, const char *database
 	if (!r)
 		r = make_conf(&o, err);
 	if (!r)
-		r = ask_parent(home, folder, i, &joined, err);
+		r = ask_parent(home, folder, i, stick, &joined, err);
 	if (!r)
 		r = hand_over(home, folder, err);
 	if (!r)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "core/limits.h"
 #include "core/unit.h"
 #include "ctl/ctl.h"
 
@@ -92,17 +93,44 @@ static int invite_file(struct ctl *c, const char *path, const char *hours, struc
 	return r ? r : printed;
 }
 
+/* A request that came by stick: answered by the daemon, and written for the way back. */
+static int invite_answer(struct ctl *c, const char *path, const char *out, struct err *err)
+{
+	_cleanup_(buf_release) struct buf body = { 0 }, coded = { 0 };
+	_cleanup_(json_release) json_t *answer = NULL;
+	int r = out ? file_read(path, LIMIT_ENROLL_BODY, &body, err) : err_set(err, ERR_USAGE, "--%s is missing", "out");
+
+	if (r)
+		return r;
+	base64url_put(&coded, buf_slice(&body));
+	const char *const words[] = { "enroll", buf_text(&coded) };
+	r = order(c, words, ARRAY_SIZE(words), &answer, err);
+	if (!r)
+		r = file_write(out, slice_of(text_of(answer, "chain")), 0644, err);
+	if (r)
+		return r;
+	json_object_set_new(answer, "file", json_slice(slice_of(out)));
+	if (c->json)
+		return ctl_print(c, answer, err);
+	ctl_say(c, "%s: the certificate of %s.  Back there: terracectl join LINE --answer FILE", "%s：%s 的证书。带回后执行：terracectl join 邀请行 --answer 文件",
+	        out, text_of(answer, "unit"));
+	return 0;
+}
+
 int cmd_invite(struct ctl *c, struct err *err)
 {
-	const char *name[2] = { NULL }, *hours[2] = { NULL }, *file[2] = { NULL };
+	const char *name[2] = { NULL }, *hours[2] = { NULL }, *file[2] = { NULL }, *request[2] = { NULL }, *out[2] = { NULL };
 	char until[RFC3339_SIZE];
 	const struct ctl_option options[] = {
 		{ .name = "name", .value = name }, { .name = "hours", .value = hours }, { .name = "file", .value = file },
+		{ .name = "answer", .value = request }, { .name = "out", .value = out },
 	};
 	_cleanup_(json_release) json_t *answer = NULL;
 	int r = ctl_options(c, options, ARRAY_SIZE(options), 0, 1, err);
 
-	if (!r && !file[0] == !c->argc)
+	if (!r && !c->argc && !file[0] && request[0])
+		return invite_answer(c, request[0], out[0], err);
+	if (!r && (!file[0] == !c->argc || request[0]))
 		r = err_set(err, ERR_USAGE, "name a unit, or a file with --file");
 	if (r)
 		return r;

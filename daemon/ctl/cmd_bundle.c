@@ -57,7 +57,7 @@ int cmd_bundle_export(struct ctl *c, struct err *err)
 	if (json_is_true(json_object_get(answer, "more")))
 		ctl_say(c, "More waits; it goes with the next one, when this one has been answered.", "还有内容未装下；对方答复后再导出下一个。");
 	ctl_say(c, "Next, there: terracectl bundle import FILE; and bring back what it exports to this unit.",
-	        "下一步在对方执行：terracectl bundle import 文件；并带回其导出给本单位的文件。");
+	        "下一步在对方执行：terracectl bundle import 文件；并带回其导出给本单位的交换包。");
 	return 0;
 }
 
@@ -91,9 +91,9 @@ int cmd_bundle_import(struct ctl *c, struct err *err)
 	ctl_say(c, "%s: taken from %s, %lld changes.", "%s：已导入，来自 %s，%lld 项变更。", c->argv[0], text_of(answer, "from"),
 	        number_of(answer, "changes"));
 	if (!strcmp(state, "heals"))
-		ctl_say(c, "The link is brought in order first: the next bundle each way carries on.", "需先修复线路：双方各再传一个文件后继续。");
+		ctl_say(c, "The link is brought in order first: the next bundle each way carries on.", "需先修复线路：双方各再传一个交换包后继续。");
 	else if (!strcmp(state, "waits"))
-		ctl_say(c, "This node has to hear from its own superior first; then import a new bundle.", "本节点须先与自己的上级修复；之后再导入新的文件。");
+		ctl_say(c, "This node has to hear from its own superior first; then import a new bundle.", "本节点须先与自己的上级修复；之后再导入新的交换包。");
 	else if (!strcmp(state, "twin"))
 		ctl_say(c, "Two machines run as this unit; settle it with terracectl rejoin.", "有两台机器使用同一单位身份；请用 terracectl rejoin 处理。");
 	ctl_say(c, "Next: terracectl bundle export --to %s --out FILE, and take it back.", "下一步：terracectl bundle export --to %s --out 文件，并带回。",

@@ -171,18 +171,38 @@ static int say_joined(struct ctl *c, const struct invitation *i, const struct ho
 	return 0;
 }
 
+/* The request is on the stick; the superior's answer is what is missing. */
+static int say_requested(struct ctl *c, const struct invitation *i, const char *path, struct err *err)
+{
+	_cleanup_(json_release) json_t *document = NULL;
+	char unit[UNIT_TEXT_SIZE];
+
+	document = json_pack("{s:s, s:s, s:s}", "home", c->home, "unit", unit_text(i->unit, unit), "request", path);
+	if (c->json)
+		return ctl_print(c, document, err);
+	ctl_say(c, "%s: the request of %s; take it to the superior unit within the invitation's time.", "%s：%s 的申请；请在邀请有效期内带到上级单位。", path, unit);
+	ctl_say(c, "There: terracectl invite --answer %s --out ANSWER.  Back here: terracectl join LINE --answer ANSWER.",
+	        "在上级执行：terracectl invite --answer %s --out 答复文件；带回后在此执行：terracectl join 邀请行 --answer 答复文件。", path);
+	return 0;
+}
+
 int cmd_join(struct ctl *c, struct err *err)
 {
 	const char *database[2] = { NULL }, *listen[2] = { NULL }, *urls[CTL_SEVERAL + 1] = { NULL };
+	const char *request[2] = { NULL }, *answer[2] = { NULL };
 	const struct ctl_option options[] = {
 		{ .name = "database", .value = database },
 		{ .name = "listen", .value = listen },
 		{ .name = "url", .value = urls, .several = true },
+		{ .name = "request", .value = request },
+		{ .name = "answer", .value = answer },
 	};
 	struct invitation i;
 	struct home_joined joined;
 	int r = ctl_options(c, options, ARRAY_SIZE(options), 1, 1, err);
 
+	if (!r && request[0] && answer[0])
+		r = err_set(err, ERR_USAGE, "--request goes first, --answer when the answer is there");
 	if (!r)
 		r = read_invitation(c->argv[0], &i, err);
 	if (!r)
@@ -192,10 +212,11 @@ int cmd_join(struct ctl *c, struct err *err)
 	if (r)
 		return r;
 	bool had = has_settings(c->home);
-	r = home_join(c->home, &i, database[0], listen[0], urls, &joined, err);
+	const struct home_stick stick = { request[0], answer[0] };
+	r = home_join(c->home, &i, request[0] || answer[0] ? &stick : NULL, database[0], listen[0], urls, &joined, err);
 	take_back(c->home, had, r);
 	if (!r)
-		r = say_joined(c, &i, &joined, database[0], err);
+		r = request[0] ? say_requested(c, &i, request[0], err) : say_joined(c, &i, &joined, database[0], err);
 	explicit_bzero(i.secret, sizeof(i.secret));
 	return r;
 }

@@ -115,6 +115,11 @@ const struct phrase phrases_events[] = {
 	  "归档不符：归档层级所存本单位数据与本级不同，已连续 {1} 次；请用 terracectl reconcile 核对" },
 	{ "the database was locked by another program for about %lld s", "数据库被另一程序锁定约 {1} 秒" },
 	{ "%s was replaced by another file; it is taken for a restored copy", "{1} 被另一文件替换；按恢复的备份处理" },
+	{ "a request by stick was answered by %s", "{1} 答复了带来的加入申请" },
+	/* bundles */
+	{ "exported by %s: %zu bytes, %u parts%s", "由 {1} 导出：{2} 字节，{3} 个部分{4}" },
+	{ "imported by %s: %zu bytes, %llu deltas, %llu states, %llu changes", "由 {1} 导入：{2} 字节，上报段 {3}，状态段 {4}，变更 {5}" },
+	{ "a bundle was not taken: %s", "交换包未被接受：{1}" },
 	/* audits */
 	{ "%d registers are compared with the record, and %d neighbours, asked by %s", "应 {3} 要求，{1} 个台账正与记录核对，并与 {2} 个上下级逐行比对" },
 	{ "register %s: %llu rows of the table are not what the record says; `terracectl reconcile --plan FILE` names them and what can be done",

@@ -24,6 +24,7 @@ const struct phrase phrases_words[] = {
 	{ "enrol", "加入" },
 	{ "alarm", "警报" },
 	{ "heal", "修复" },
+	{ "bundle", "交换包" },
 	{ "issue", "问题" },
 	{ "proposal", "申报" },
 	{ "return", "退回" },

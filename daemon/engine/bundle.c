@@ -59,6 +59,11 @@ static int add_part(struct packing *p, enum bundle_kind kind, enum rank rank, co
 	return body->failed || p->arena.failed ? memory(err) : 0;
 }
 
+static size_t cut(const struct packing *p)
+{
+	return p->e->options.bundle_cut != 0 ? p->e->options.bundle_cut : LIMIT_BUNDLE_CUT;
+}
+
 static bool carries(const struct packing *p)
 {
 	return p->l.healed && !p->l.twin;
@@ -103,7 +108,7 @@ static int add_states(struct packing *p, int (*wrap)(struct packing *p, const st
 		after = p->l.built;
 		if (rc == 0 && n > 0)
 			rc = wrap(p, &states, n, err);
-		p->more = p->size > LIMIT_BUNDLE_CUT || p->nparts >= LIMIT_BUNDLE_PARTS / 2;
+		p->more = n > 0 && (p->size > cut(p) || p->nparts >= LIMIT_BUNDLE_PARTS / 2);
 	}
 	return rc;
 }
@@ -161,7 +166,7 @@ static int read_entry(void *arg, uint64_t seq, struct slice bytes)
 	struct reading *x = arg;
 
 	(void)seq;
-	if (x->p->size + x->b.n > LIMIT_BUNDLE_CUT || x->p->nparts >= LIMIT_BUNDLE_PARTS - 3) {
+	if (x->p->size + x->b.n > cut(x->p) || x->p->nparts >= LIMIT_BUNDLE_PARTS - 3) {
 		x->p->more = true;
 		return 1;
 	}
@@ -389,9 +394,6 @@ static int pack(struct packing *p, struct err *err)
 	bool found = false;
 	int rc = link_get(p->e->db, p->to, &p->l, &found, err);
 
-	if (rc == 0 && p->l.twin)
-		return err_set(err, ERR_REFUSED, "two machines run with one identity on the link to unit %012llu; settle it with `terracectl "
-		               "rejoin`", (unsigned long long)p->to);
 	if (rc != 0)
 		return rc;
 	return p->to == p->e->parent ? pack_up(p, err) : pack_down(p, err);

@@ -44,6 +44,7 @@ static void kept_name(uint64_t child, char ret[32])
 int kept_answer_get(struct engine *e, uint64_t child, struct arena *a, struct kept_answer *ret, struct err *err)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
+	struct slice digest;
 	struct reader r;
 	char name[32];
 	bool found = false;
@@ -60,8 +61,12 @@ int kept_answer_get(struct engine *e, uint64_t child, struct arena *a, struct ke
 	ret->status = read_u8(&r);
 	ret->code = arena_text(a, read_slice(&r));
 	ret->say = arena_text(a, read_slice(&r));
+	ret->over = read_u8(&r) != 0;
+	digest = read_bytes(&r, DIGEST_SIZE);
 	if (a->failed)
 		return err_set(err, ERR_NOMEM, "a bundle: memory is short");
+	if (reader_done(&r))
+		memcpy(ret->bundle.at, digest.p, DIGEST_SIZE);
 	return reader_done(&r) ? 0 : err_set(err, ERR_DAMAGED, "the answer kept for unit %012llu is damaged", (unsigned long long)child);
 }
 
@@ -79,6 +84,8 @@ int kept_answer_put(struct engine *e, uint64_t child, const struct kept_answer *
 	buf_put_u8(&b, k->status);
 	buf_put_text(&b, k->code);
 	buf_put_text(&b, k->say);
+	buf_put_u8(&b, k->over);
+	buf_put(&b, k->bundle.at, DIGEST_SIZE);
 	if (rc == 0)
 		rc = b.failed ? err_set(err, ERR_NOMEM, "a bundle: memory is short") : meta_put(e->db, name, buf_slice(&b), err);
 	return rc == 0 ? engine_commit(e, err) : rc;
@@ -92,6 +99,8 @@ struct arrived {
 	struct bundle b;
 	bool up;                         /* from a child */
 	const char *state;               /* "taken", or why its segments wait for a later one */
+	int64_t until_ms;                /* of this step */
+	bool again;                      /* there is more */
 	struct facts child;
 };
 
@@ -235,20 +244,30 @@ static uint64_t progress(struct engine *e, uint64_t child)
 	return link_get(e->db, child, &l, &found, NULL) == 0 && found ? l.received + l.position : 0;
 }
 
-/* One body, as often as it brings something: a call takes what fits into its time. */
-static int take_segments(struct engine *e, const struct arrived *x, struct slice body, uint8_t *ret_status, struct err *err)
+/* The step's time is over, and it brought something. */
+static bool late(struct engine *e, struct arrived *x, bool brought)
 {
-	uint64_t before;
-	int rc;
+	x->again = x->again || (brought && steady_ms(e) > x->until_ms);
+	return x->again;
+}
 
-	do {
+/* One body, as often as it brings something: a call takes what fits into its time. */
+static int take_segments(struct engine *e, struct arrived *x, struct slice body, uint8_t *ret_status, bool *ret_brought,
+                         struct err *err)
+{
+	bool more = true;
+	int rc = 0;
+
+	while (rc == 0 && more && !late(e, x, *ret_brought)) {
 		_cleanup_(buf_release) struct buf answer = { 0 };
+		uint64_t before = progress(e, x->b.from);
 
-		before = progress(e, x->b.from);
 		rc = engine_push_answer(e, &x->child, body, &answer, err);
 		if (rc != 0 && answer.n > 1)
 			*ret_status = answer.p[1];
-	} while (rc == 0 && progress(e, x->b.from) != before);
+		more = progress(e, x->b.from) != before;
+		*ret_brought = *ret_brought || more;
+	}
 	return rc;
 }
 
@@ -257,56 +276,88 @@ static bool judged(int rc)
 	return rc != 0 && !transient(rc);
 }
 
-static int take_up(struct engine *e, struct arrived *x, struct err *err)
+/* The hello, once; an import that was broken off goes on behind it. */
+static int take_hello(struct engine *e, const struct arrived *x, struct arena *a, struct kept_answer *kept, struct err *err)
 {
 	_cleanup_(buf_release) struct buf answer = { 0 };
 	const struct bundle *b = &x->b;
-	struct kept_answer kept = { .status = PUSH_DONE, .code = "ok", .say = "" };
-	struct err say = { 0 }, why = { 0 };
+	const struct digest content = digest_of(b->content);
 	struct reader head = reader_of(b->parts[0].body);
-	struct hello_answer a;
 	struct hello h;
-	bool segments = false;
-	int rc = hello_answer_late(e, &x->child, b->parts[0].body, false, &answer, err), ended;
+	int rc = kept_answer_get(e, b->from, a, kept, err);
 
-	if (rc == ERR_GONE)
-		err_prefix(err, "the bundle is repeated, or older than one that was taken; nothing is changed: hello ");
+	hello_get(&head, &h);
+	if (rc == 0 && kept->number != 0 && !kept->over && digest_equal(&kept->bundle, &content))
+		return greet(e, b->from) ? 0 :           /* what it said stands in this file: a start in between forgot nothing */
+		       err_set(err, ERR_NOMEM, "a bundle: memory is short");
 	if (rc != 0)
 		return rc;
-	hello_get(&head, &h);
-	kept.number = h.number;
-	kept.answer = buf_slice(&answer);
-	head = reader_of(kept.answer);
-	hello_answer_get(&head, &a);
-	rc = kept_answer_put(e, b->from, &kept, err);
-	x->state = a.orders & ORDER_TWIN ? "twin" : a.orders & ORDER_WAIT ? "waits" : a.orders & (ORDER_HEAL | ORDER_HEALED) ? "heals" : "taken";
-	for (uint32_t i = 1; i < b->nparts && rc == 0; i++) {
+	rc = hello_answer_late(e, &x->child, b->parts[0].body, false, &answer, err);
+	if (rc == ERR_GONE)
+		err_prefix(err, "the bundle is repeated, or older than one that was taken; nothing is changed: ");
+	if (rc != 0)
+		return rc;
+	*kept = (struct kept_answer){ .number = h.number, .answer = arena_slice(a, buf_slice(&answer)), .code = "ok", .say = "",
+		                      .bundle = content };
+	return a->failed ? err_set(err, ERR_NOMEM, "a bundle: memory is short") : kept_answer_put(e, b->from, kept, err);
+}
+
+static const char *state_of(struct slice answer)
+{
+	struct reader r = reader_of(answer);
+	struct hello_answer a;
+
+	hello_answer_get(&r, &a);
+	return a.orders & ORDER_TWIN ? "twin" : a.orders & ORDER_WAIT ? "waits" :
+	       a.orders & (ORDER_HEAL | ORDER_HEALED) ? "heals" : "taken";
+}
+
+/* Everything behind the hello, until the step's time is over. */
+static int take_parts(struct engine *e, struct arrived *x, struct kept_answer *kept, struct buf *answer, struct err *err)
+{
+	const struct bundle *b = &x->b;
+	bool segments = false, brought = false;
+	int rc = 0;
+
+	for (uint32_t i = 1; i < b->nparts && rc == 0 && !x->again; i++) {
 		if (b->parts[i].kind == BUNDLE_SEGMENTS && strcmp(x->state, "taken") != 0)
 			break;
 		segments = segments || b->parts[i].kind == BUNDLE_SEGMENTS;
-		rc = b->parts[i].kind == BUNDLE_RECEIPT ? take_receipt(e, x, b->parts[i].body, &say) :
-		                                          take_segments(e, x, b->parts[i].body, &kept.status, &say);
+		rc = b->parts[i].kind == BUNDLE_RECEIPT ? take_receipt(e, x, b->parts[i].body, err) :
+		                                          take_segments(e, x, b->parts[i].body, &kept->status, &brought, err);
 	}
-	/* What follows of a heal, or of digests at rest, is said with the segments taken. */
-	if (rc == 0 && segments) {
-		buf_clear(&answer);
-		rc = hello_answer_late(e, &x->child, b->parts[0].body, true, &answer, &say);
-		kept.answer = buf_slice(&answer);
-	}
+	/* What follows of digests at rest is said with the segments taken. */
+	if (rc != 0 || !segments || x->again)
+		return rc;
+	rc = hello_answer_late(e, &x->child, b->parts[0].body, true, answer, err);
+	kept->answer = buf_slice(answer);
+	return rc == ERR_GONE ? 0 : rc;
+}
+
+static int take_up(struct engine *e, struct arrived *x, struct err *err)
+{
+	_cleanup_(buf_release) struct buf answer = { 0 };
+	_cleanup_(arena_release) struct arena a = { 0 };
+	struct kept_answer kept = { 0 };
+	struct err say = { 0 };
+	int rc = take_hello(e, x, &a, &kept, err), ended;
+
+	if (rc != 0)
+		return rc;
+	x->state = state_of(kept.answer);
+	rc = take_parts(e, x, &kept, &answer, &say);
 	if (judged(rc)) {
 		kept.code = err_name(rc);
 		kept.say = say.text;
 	}
 	if (rc == ERR_HEAL || rc == ERR_GAP) {   /* mended by the next bundle each way */
 		x->state = "heals";
-		ended = kept_answer_put(e, b->from, &kept, err);
-		return ended;
+		rc = 0;
 	}
-	ended = rc == 0 || judged(rc) ? kept_answer_put(e, b->from, &kept, &why) : 0;
-	if (rc != 0 && err != NULL)
+	kept.over = !x->again && !transient(rc);
+	ended = rc == 0 || judged(rc) ? kept_answer_put(e, x->b.from, &kept, rc == 0 ? &say : NULL) : 0;
+	if ((rc != 0 || ended != 0) && err != NULL)
 		*err = say;
-	else if (ended != 0 && err != NULL)
-		*err = why;
 	return rc != 0 ? rc : ended;
 }
 
@@ -342,14 +393,14 @@ static uint64_t position(struct engine *e)
 	return link_get(e->db, e->parent, &l, &found, NULL) == 0 && found ? l.position : 0;
 }
 
-static int take_down(struct engine *e, const struct arrived *x, struct err *err)
+static int take_down(struct engine *e, struct arrived *x, struct err *err)
 {
 	const struct bundle *b = &x->b;
 	bool news = false, due = e->hello_due;
 	struct err refused = { 0 };
 	int rc = 0;
 
-	for (uint32_t i = 0; i < b->nparts && rc == 0; i++) {
+	for (uint32_t i = 0; i < b->nparts && rc == 0 && !late(e, x, news); i++) {
 		struct slice body = b->parts[i].body;
 		struct orders orders = { 0 };
 		uint64_t before = position(e);
@@ -388,9 +439,12 @@ int engine_bundle_import(struct engine *e, struct slice file, const char *actor,
 	int rc = open_bundle(e, file, &x, &say);
 
 	x.state = "taken";
+	x.until_ms = steady_ms(e) + BUNDLE_STEP_MS;
 	if (rc == 0)
 		rc = x.up ? take_up(e, &x, &say) : take_down(e, &x, &say);
-	if (rc == 0) {
+	if (rc == 0 && x.again) {
+		*ret = json_pack("{s:b}", "again", 1);
+	} else if (rc == 0) {
 		const struct sums sums = sums_of(&x.b);
 
 		event(e, LOG_LEVEL_NOTICE, "bundle", x.b.from, NULL, "imported by %s: %zu bytes, %llu deltas, %llu states, %llu changes", actor,

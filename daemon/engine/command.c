@@ -175,6 +175,28 @@ static int rejoin(const struct order *o, json_t **ret, struct err *err)
 	return 0;
 }
 
+/* A request that came by stick; the answer goes back on it. */
+static int enroll(const struct order *o, json_t **ret, struct err *err)
+{
+	_cleanup_(buf_release) struct buf body = {0}, chain = {0};
+	char unit[UNIT_TEXT_SIZE];
+	struct enroll_request q;
+	int rc = decoded(o->words[0], &body, err);
+
+	if (rc == 0 && body.n > LIMIT_ENROLL_BODY)
+		rc = err_set(err, ERR_LIMIT, "a request of %zu bytes; at most %u are taken", body.n, LIMIT_ENROLL_BODY);
+	if (rc == 0)
+		rc = enroll_get(buf_slice(&body), &q, err);
+	if (rc == 0)
+		rc = engine_enroll_answer(o->e, buf_slice(&body), &chain, err);
+	if (rc != 0)
+		return rc;
+	event(o->e, LOG_LEVEL_NOTICE, "enrol", q.unit, NULL, "a request by stick was answered by %s", o->actor);
+	*ret = json_pack("{s:s, s:s, s:s}", "unit", unit_text(q.unit, unit), "chain", buf_text(&chain), "actor", o->actor);
+	bytes_wipe(q.secret, sizeof q.secret);
+	return 0;
+}
+
 /* ---- sync */
 
 /* Everything sealed up to that tick is settled; and where nothing was sealed since, nothing waits to be. */
@@ -446,6 +468,7 @@ static const struct command {
 	{{"invite", NULL}, 1, invite},
 	{{"peers", "revoke"}, 1, revoke},
 	{{"rejoin", NULL}, 1, rejoin},
+	{{"enroll", NULL}, 1, enroll},
 	{{"sync", NULL}, 0, sync_now},
 	{{"proposals", "accept"}, 1, accept_proposals},
 	{{"proposals", "reject"}, 1, reject_proposals},

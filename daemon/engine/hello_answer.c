@@ -455,7 +455,7 @@ static int answer_hello(struct judging *j, struct reader *r, struct buf *answer,
 	if (rc == 0)
 		rc = link_get(j->e->db, j->peer->unit, &j->l, &found, err);
 	if (rc == 0 && j->stick && (j->again ? j->h.number != j->l.hello : j->h.number <= j->l.hello))
-		return err_set(err, ERR_GONE, "number %llu of unit %012llu is not newer than number %llu, which was heard before",
+		return err_set(err, ERR_GONE, "hello %llu of unit %012llu is not newer than hello %llu, which was heard before",
 		               (unsigned long long)j->h.number, (unsigned long long)j->peer->unit, (unsigned long long)j->l.hello);
 	j->l.hello = MAX(j->l.hello, j->h.number);
 	if (rc == 0)

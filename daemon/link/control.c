@@ -251,6 +251,10 @@ static void job_over(struct client *k)
 			poke_uplink(k->control);
 		if (still_waits(k))
 			return;
+		if (json_is_true(json_object_get(k->result, "again"))) {
+			start(k);                /* behind the others that wait */
+			return;
+		}
 		tell_result(k);
 	}
 }

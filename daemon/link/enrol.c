@@ -8,13 +8,15 @@
 
 /* What came back must be for this node: its unit, line and both its keys, issued by the key of the invitation and by
  * the very chain that the other end showed. */
-static int check_answer(const struct enrol_options *o, struct slice request, const struct chain *shown,
-                        const struct chain *c, struct err *err)
+static int check_answer(const struct enrol_options *o, const struct chain *shown, const struct chain *c, struct err *err)
 {
+	_cleanup_(buf_release) struct buf request = { 0 };
 	const struct invitation *i = o->invitation;
 	struct facts asked;
-	int r = chain_request_read(request, &asked, err);
+	int r = chain_request(o->key_pem, i->unit, i->line, i->name, o->sign_public, &request, err);
 
+	if (!r)
+		r = chain_request_read(buf_slice(&request), &asked, err);
 	if (r)
 		return r;
 	if (c->n < 2 || c->n != shown->n + 1 || !digest_equal(&c->at[1].pin, &i->pin) ||
@@ -63,26 +65,55 @@ static int ask_one(struct dialer *d, struct lane *lane, const struct enrol_optio
 	return ret->status == 200 ? 0 : refusal(ret, url, err);
 }
 
+int enrol_request(const struct enrol_options *o, struct buf *ret_body, struct err *err)
+{
+	_cleanup_(buf_release) struct buf request = { 0 };
+	const struct invitation *i = o->invitation;
+	struct enroll_request q = { .unit = i->unit };
+	int r = chain_request(o->key_pem, i->unit, i->line, i->name, o->sign_public, &request, err);
+
+	if (r)
+		return r;
+	memcpy(q.secret, i->secret, ENROLL_SECRET_SIZE);
+	q.request_pem = buf_slice(&request);
+	enroll_put(&q, ret_body);
+	bytes_wipe(q.secret, sizeof q.secret);
+	return ret_body->failed ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+/* Nobody shows a chain here: the issuer's key is the invitation's, and what stands above it is signed link by link. */
+int enrol_accept(const struct enrol_options *o, struct slice chain_pem, struct chain *ret, struct err *err)
+{
+	struct chain c, above = { 0 };
+	int r = chain_read(chain_pem, NULL, &c, err);
+
+	if (r)
+		return r;
+	above.n = c.n - 1;
+	for (uint32_t at = 0; at < above.n; at++)
+		above.at[at] = c.at[at + 1];
+	r = above.n == 0 ? err_set(err, ERR_CHAIN, "the parent's answer: a certificate that is not of its own chain") :
+	                   check_answer(o, &above, &c, err);
+	if (!r)
+		*ret = c;
+	return r;
+}
+
 int enrol_ask(const struct enrol_options *o, struct buf *ret_chain_pem, struct chain *ret, struct err *err)
 {
 	const struct invitation *i = o->invitation;
-	_cleanup_(buf_release) struct buf request = { 0 }, body = { 0 };
+	_cleanup_(buf_release) struct buf body = { 0 };
 	struct spool_room room = { .folder = o->spool };
 	const struct dial_options options = { .pin = &i->pin, .proxy = o->proxy, .room = &room };
-	struct enroll_request q = { .unit = i->unit };
 	struct dial_answer answer = { 0 };
 	struct dialer *d = NULL;
 	struct lane *lane = NULL;
 	struct chain c = { 0 };
 	bool final = false;
 
-	int r = chain_request(o->key_pem, i->unit, i->line, i->name, o->sign_public, &request, err);
-	if (r)
-		return r;
-	memcpy(q.secret, i->secret, ENROLL_SECRET_SIZE);
-	q.request_pem = buf_slice(&request);
-	enroll_put(&q, &body);
-	r = dialer_new(&options, &d, err);
+	int r = enrol_request(o, &body, err);
+	if (!r)
+		r = dialer_new(&options, &d, err);
 	if (!r)
 		r = lane_new(d, &lane, err);
 	for (uint32_t at = 0; lane && at < i->nurls && !final; at++) {
@@ -93,13 +124,12 @@ int enrol_ask(const struct enrol_options *o, struct buf *ret_chain_pem, struct c
 	if (!r)
 		r = chain_read(answer.body, NULL, &c, err);
 	if (!r)
-		r = check_answer(o, buf_slice(&request), &answer.peer, &c, err);
+		r = check_answer(o, &answer.peer, &c, err);
 	if (!r) {
 		buf_put(ret_chain_pem, answer.body.p, answer.body.n);
 		*ret = c;
 	}
 	dialer_free(d);
 	bytes_wipe(body.p, body.n);
-	bytes_wipe(q.secret, sizeof q.secret);
 	return r;
 }

@@ -41,13 +41,19 @@ int home_init(const struct home_options *o, struct err *err);
 
 struct home_joined {
 	bool kept_upstream;              /* terraced.conf had an upstream block already: compare its addresses */
-	uint64_t parent;
+	uint64_t parent;                 /* UNIT_NONE: a request was written */
+};
+
+/* Enrolment by stick: with `request` the home and its keys are made and the request is written there; with `answer` the
+ * chain that the parent's `invite --answer` wrote is read from there.  One of them, the other NULL. */
+struct home_stick {
+	const char *request, *answer;
 };
 
 /* Makes the home where there is none (unit, name and line are the invitation's), asks the parent, stores the chain and
- * adds the upstream block.  database: for a new home, may be NULL.  ERR_BUSY while a daemon runs on it. */
-int home_join(const char *home, const struct invitation *i, const char *database, const char *listen,
-              const char *const *urls, struct home_joined *ret, struct err *err);
+ * adds the upstream block.  stick: NULL = by the line.  database: for a new home, may be NULL.  ERR_BUSY while a daemon runs on it. */
+int home_join(const char *home, const struct invitation *i, const struct home_stick *stick, const char *database,
+              const char *listen, const char *const *urls, struct home_joined *ret, struct err *err);
 
 /* HOME/lock for the life of a daemon or of a change to the home; ERR_BUSY names who should be asked. */
 int home_lock(const char *home, int *ret_fd, struct err *err);

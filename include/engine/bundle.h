@@ -11,7 +11,9 @@
 
 /* Appends a bundle for the parent or a direct child to file; seals what the log holds before. */
 int engine_bundle_export(struct engine *e, uint64_t to, const char *actor, struct buf *file, json_t **ret, struct err *err);
-/* All checks stand before the first change; ERR_GONE: nothing in it is new. */
+/* All checks stand before the first change; ERR_GONE: nothing in it is new.  A long one is taken in steps of BUNDLE_STEP_MS,
+ * so that others have their turn: where the document says "again", the same call goes on, also after a crash. */
+#define BUNDLE_STEP_MS 1000
 int engine_bundle_import(struct engine *e, struct slice file, const char *actor, json_t **ret, struct err *err);
 /* What is in it; changes nothing. */
 int engine_bundle_inspect(struct engine *e, struct slice file, json_t **ret, struct err *err);

@@ -11,6 +11,8 @@ struct kept_answer {
 	struct slice answer;             /* body of the answer to the hello */
 	uint8_t status;                  /* enum push_status of its segments, with the error's name and sentence */
 	const char *code, *say;          /* in the arena */
+	struct digest bundle;            /* of its content */
+	bool over;                       /* all of it was looked at; else it is still being taken */
 };
 int kept_answer_get(struct engine *e, uint64_t child, struct arena *a, struct kept_answer *ret, struct err *err);
 int kept_answer_put(struct engine *e, uint64_t child, const struct kept_answer *k, struct err *err);

@@ -34,6 +34,7 @@ struct engine_options {
 	int seal_ms, seal_max_ms;        /* quiet time, and the longest wait */
 	uint32_t space_soft_mb, space_hard_mb;   /* marks of the disk (engine/space.h); 0 = none */
 	const char *const *urls;         /* what children dial, NULL-terminated; told in hello answers and invites */
+	size_t bundle_cut;               /* bytes where a bundle is cut; 0 = LIMIT_BUNDLE_CUT */
 	/* One line an event, for the log; may be NULL.  kind as `terracectl log --kind`; no personal data. */
 	void (*event)(void *arg, int level, const char *kind, uint64_t peer, const char *segment, const char *text);
 	/* This node's certificates were renewed (PEM, leaf first, checked): they are kept for the next start, and the

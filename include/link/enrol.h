@@ -19,4 +19,8 @@ struct enrol_options {
  * ERR_GONE …) ends it at once. */
 int enrol_ask(const struct enrol_options *o, struct buf *ret_chain_pem, struct chain *ret, struct err *err);
 
+/* The same by stick: the body of POST /v1/enroll, and the chain that came back, checked against the invitation. */
+int enrol_request(const struct enrol_options *o, struct buf *ret_body, struct err *err);
+int enrol_accept(const struct enrol_options *o, struct slice chain_pem, struct chain *ret, struct err *err);
+
 #endif

@@ -11,6 +11,7 @@
 #define LINE "civil-affairs"
 
 static char folder[64];
+int64_t clock_step;
 int64_t clock_ms = INT64_C(1764000000000);
 struct node county, town, village;
 bool loud;
@@ -18,7 +19,7 @@ bool loud;
 static int64_t tell_time(void *arg)
 {
 	(void)arg;
-	return clock_ms;
+	return clock_ms += clock_step;
 }
 
 static void tell_random(void *arg, void *p, size_t n)
@@ -66,6 +67,7 @@ void open_node(struct node *n)
 	const struct engine_options o = {
 		.database = n->path, .make = true, .identity = &n->id, .source = { tell_time, tell_time, tell_random, NULL },
 		.seal_ms = 200, .seal_max_ms = 2000, .urls = urls, .event = heard, .renewed = renewed, .arg = n,
+		.bundle_cut = n->bundle_cut,
 	};
 
 	OK(engine_open(&o, &n->engine, e));

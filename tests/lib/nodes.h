@@ -29,11 +29,13 @@ struct node {
 	char path[100];
 	struct identity id;
 	struct engine *engine;
+	size_t bundle_cut;               /* from the next opening on */
 	uint32_t alarms, renewals;
 	bool full;                       /* its identity folder takes nothing */
 	char last_alarm[400];
 };
 
+extern int64_t clock_step;               /* ms that pass with every look at the clock */
 extern int64_t clock_ms;                 /* wall and steady clock of every node */
 extern size_t round_bytes;               /* of all rounds, both ways */
 extern bool loud;                        /* events to standard error */

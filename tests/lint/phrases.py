@@ -14,9 +14,11 @@ CONVERSION = re.compile(r"%[0-9.*#-]*[hlzjt]*[a-zA-Z]")
 ERRORS = ["daemon/ctl/main.c", "daemon/ctl/ctl.c", "daemon/ctl/cmd_report.c", "daemon/ctl/cmd_why.c", "daemon/ctl/ask.c",
           "daemon/ctl/cmd_home.c", "daemon/ctl/csv.c", "daemon/engine/report.c", "daemon/engine/report_why.c",
           "daemon/engine/report_rows.c", "daemon/engine/report_status.c", "daemon/engine/report_late.c",
-          "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/core/unit.c"]
+          "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/core/unit.c",
+          "daemon/core/box.c", "daemon/core/bundle.c", "daemon/engine/bundle.c", "daemon/engine/bundle_take.c"]
 EVENTS = ["daemon/engine/%s.c" % name for name in (
-    "command", "enrol", "heal", "install", "items", "merging", "outgoing", "push", "push_answer", "renew", "revoke", "run", "seal", "subtree")]
+    "bundle", "bundle_take", "command", "enrol", "heal", "install", "items", "merging", "outgoing", "push", "push_answer", "renew", "revoke", "run",
+    "seal", "subtree")]
 
 
 def joined(strings):

@@ -9,9 +9,57 @@ import subprocess
 import sys
 
 from lib_tree import Checks, Tree, wait
-from node import TERRACECTL
+from node import TERRACECTL, Node
 
 ROW = "INSERT INTO household(code, village_code, head_name, phone) VALUES(?, '532999101201', ?, ?)"
+
+
+def full_stick(t, check, village, township, refused):
+    """A stick that is full: what was on it stays, and nothing half is left.  Needs the right to mount."""
+    small = os.path.join(t.folder, "small")
+    os.mkdir(small)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", small], stderr=subprocess.DEVNULL).returncode:
+        print("  (no right to mount: a full stick is not tried)")
+        return
+    try:
+        out = os.path.join(small, "bundle")
+        with open(out, "wb") as f:
+            f.write(b"what was there")
+        with open(os.path.join(small, "filler"), "wb") as f:
+            f.write(b"x" * 4096)
+        status, text = refused(village, "export", "--to", township.unit, "--out", out)
+        check(status == 4 and "No space left" in text, "a full stick: exit %d, %s" % (status, text))
+        with open(out, "rb") as f:
+            check(f.read() == b"what was there" and sorted(os.listdir(small)) == ["bundle", "filler"], "and what was on it stays")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def enrol_by_stick(t, check, parent):
+    """A village that nobody ever connects: request, answer, and its first bundles."""
+    stick = os.path.join(t.folder, "enrolment")
+    os.mkdir(stick)
+    request, answer = os.path.join(stick, "request"), os.path.join(stick, "answer")
+    bare = Node(t.folder, "bare", "532999101202", "bare", parent)
+    t.nodes.append(bare)
+    line = re.search(r"terrace:1:[A-Za-z0-9_-]+", parent.ctl("invite", bare.unit, "--name", bare.name))[0]
+    bare.ctl("join", line, "--request", request)
+    check(stat.S_IMODE(os.stat(request).st_mode) == 0o600, "a request is nobody else's to read")
+    with open(request, "rb") as f:
+        content = f.read()
+    with open(os.path.join(stick, "bad"), "wb") as f:
+        f.write(content[:5] + bytes([content[5] ^ 1]) + content[6:])
+    parent.ctl("invite", "--answer", os.path.join(stick, "bad"), "--out", answer, allow=(4, 5))
+    check(not os.path.exists(answer), "a wrong secret gets no answer")
+    check(parent.ask("invite", "--answer", request, "--out", answer)["unit"] == bare.unit, "the request is answered")
+    bare.ctl("join", line, "--answer", parent.log, allow=(4, 5))
+    bare.ctl("join", line, "--answer", answer)
+    with open(os.path.join(bare.home, "terraced.conf"), encoding="utf-8") as f:
+        text = f.read()
+    with open(os.path.join(bare.home, "terraced.conf"), "w", encoding="utf-8") as f:
+        f.write(re.sub(r'upstream *\{', 'upstream {\n  proxy = "http://127.0.0.1:1"', text))
+    bare.start()
+    return bare
 
 
 def main():
@@ -83,6 +131,7 @@ def main():
             check(said[0] == 5 and "copy it again" in said[1], "%s: %s" % (name, said))
         check(os.path.exists("/dev/full") and refused(village, "export", "--to", township.unit, "--out", "/dev/full/x")[0] == 4,
               "a place that cannot be written")
+        full_stick(t, check, village, township, refused)
         carry(township, county)
         check(phone(county, code[1]) == "1", "and by the next stick in the county")
         county.open().execute("UPDATE household SET poverty_cause='因病'")
@@ -118,6 +167,14 @@ def main():
         for _ in range(2):
             carry(village, township)
             carry(township, village)
+        bare = enrol_by_stick(t, check, township)
+        for _ in range(2):
+            carry(bare, township)
+            carry(township, bare)
+        check(bare.has("household"), "the policy came by stick")
+        bare.open().execute("INSERT INTO household(code, village_code, phone) VALUES('532999101202000001', '532999101202', '7')")
+        carry(bare, township)
+        check(phone(township, "532999101202000001") == "7", "a village that was never connected reports")
         alarms = [e for n in t.nodes for e in n.ask("log", "--kind", "alarm") if "restored" in e["text"] or "twin" in e["text"]]
         check(not alarms, "nobody is taken for a restored disk: %s" % alarms[:2])
         digest = {c["unit"]: c["digest"] for c in township.ask("status")["children"]}

@@ -2,7 +2,7 @@
  *
  * sim [--seeds N] [--from S] [--seed S] [--month S] [--clocks] [--nodes N] [--faults] [--no-restores] [--via] [--verbose] [--keep FOLDER]
  *     [--records FILE]
- * A month (one for five seeds) is a history by stick. */
+ * A month (one for ten seeds) is a history by stick. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -428,7 +428,7 @@ int main(int argc, char **argv)
 	}
 	for (uint64_t s = from; s < from + seeds; s++)
 		failed += (uint64_t)history(s, &o);
-	months = month != 0 ? 1 : seeds > 1 && o.nodes == 0 ? seeds / 5 : 0;
+	months = month != 0 ? 1 : seeds > 1 && o.nodes == 0 ? seeds / 10 : 0;
 	month = month != 0 ? month : from;
 	for (uint64_t s = month; s < month + months; s++)
 		failed += (uint64_t)sim_month(s, o.verbose, o.keep, &sticks);

@@ -239,7 +239,7 @@ static void test_join(void **state)
 	assert_int_equal(identity_read(&mine, &me, &e), ERR_CONFIG);
 	assert_non_null(strstr(e.text, "terracectl join"));
 	settings_release(&mine);
-	assert_int_equal(home_join(home, &v, NULL, NULL, NULL, &joined, &e), 0);
+	assert_int_equal(home_join(home, &v, NULL, NULL, NULL, NULL, &joined, &e), 0);
 	assert_true(joined.parent == COUNTY && !joined.kept_upstream);
 	assert_int_equal(settings_read(home, &mine, &e), 0);
 	assert_string_equal(mine.upstream_urls[0], v.url[0]);
@@ -250,16 +250,16 @@ static void test_join(void **state)
 	identity_release(&me);
 	settings_release(&mine);
 	/* Again (the machine lost its chain): the block stays. */
-	assert_int_equal(home_join(home, &v, NULL, NULL, NULL, &joined, &e), 0);
+	assert_int_equal(home_join(home, &v, NULL, NULL, NULL, NULL, &joined, &e), 0);
 	assert_true(joined.kept_upstream);
 	/* A bare machine. */
-	assert_int_equal(home_join(bare, &v, "/srv/app.db", NULL, NULL, &joined, &e), 0);
+	assert_int_equal(home_join(bare, &v, NULL, "/srv/app.db", NULL, NULL, &joined, &e), 0);
 	assert_int_equal(settings_read(bare, &mine, &e), 0);
 	assert_string_equal(mine.name, "东风乡");
 	assert_string_equal(mine.database, "/srv/app.db");
 	settings_release(&mine);
 	v.unit = UINT64_C(532999002000);
-	assert_int_equal(home_join(home, &v, NULL, NULL, NULL, &joined, &e), ERR_REFUSED);
+	assert_int_equal(home_join(home, &v, NULL, NULL, NULL, NULL, &joined, &e), ERR_REFUSED);
 	ledger_stop(ledger);
 	server_stop(server);
 	ledger_release(ledger);

@@ -192,6 +192,110 @@ static void test_a_restored_disk(void **state)
 	assert_int_equal(ask(&town, "SELECT digest = 'equal' AND NOT twin FROM terrace_link WHERE peer = 620702100001"), 1);
 }
 
+/* What does not fit waits for the next one, and the command says so. */
+static void test_cut(void **state)
+{
+	bool more = true;
+	int bundles = 0;
+
+	(void)state;
+	close_node(&village);
+	village.bundle_cut = 300;
+	open_node(&village);
+	for (int i = 0; i < 8; i++) {
+		char text[200];
+
+		snprintf(text, sizeof text, "INSERT INTO aid(id, unit_code, name, amount) VALUES('g%d', '620702100001', '甲', %d)", i, i);
+		sql(&village, text);
+		seal(&village);
+	}
+	for (; more; bundles++) {
+		_cleanup_(buf_release) struct buf file = { 0 };
+		json_t *told = NULL;
+
+		assert_true(bundles < 12);
+		OK(engine_bundle_export(village.engine, U_TOWN, "tester", &file, &told, e));
+		more = json_is_true(json_object_get(told, "more"));
+		json_release(&told);
+		OK(import_at(&town, &file, e));
+		carry(&town, &village);
+	}
+	assert_true(bundles > 2);
+	assert_int_equal(ask(&town, "SELECT count(*) FROM aid WHERE id LIKE 'g%'"), 8);
+	close_node(&village);
+	village.bundle_cut = 0;
+	open_node(&village);
+}
+
+/* A long import gives others their turn, and goes on where it was; also where the process ended in between. */
+static void test_steps(void **state)
+{
+	_cleanup_(buf_release) struct buf up = { 0 }, down = { 0 };
+	json_t *told = NULL;
+	bool again = true;
+	int steps = 0;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		char text[200];
+
+		snprintf(text, sizeof text, "INSERT INTO aid(id, unit_code, name, amount) VALUES('h%d', '620702100001', '甲', %d)", i, i);
+		sql(&village, text);
+		seal(&village);
+	}
+	close_node(&village);
+	village.bundle_cut = 1u << 20;
+	open_node(&village);
+	up = export_of(&village, &town);
+	for (; again; steps++) {
+		assert_true(steps < 100);
+		clock_step = 400;
+		OK(engine_bundle_import(town.engine, buf_slice(&up), "tester", &told, e));
+		clock_step = 0;
+		again = json_is_true(json_object_get(told, "again"));
+		json_release(&told);
+		if (steps == 0) {
+			assert_true(again);
+			assert_true(ask(&town, "SELECT count(*) FROM aid WHERE id LIKE 'h%'") < 6);
+			close_node(&town);
+			open_node(&town);
+			again = true;
+		}
+	}
+	assert_int_equal(ask(&town, "SELECT count(*) FROM aid WHERE id LIKE 'h%'"), 6);
+	expect(&town, &up, ERR_GONE, "repeated");
+	round_trip(&village, &town);
+}
+
+/* A restored disk that lost nothing of its own: only what its parent sent, and acknowledged since, is missing. */
+static void test_a_restored_reader(void **state)
+{
+	char command[600];
+
+	(void)state;
+	round_trip(&village, &town);
+	close_node(&village);
+	snprintf(command, sizeof command, "cp %s %s.old", village.path, village.path);
+	assert_int_equal(system(command), 0);
+	open_node(&village);
+	sql(&town, "INSERT INTO aid(id, unit_code, name, amount) VALUES('k1', '620702100001', '乙', 8)");
+	for (int i = 0; i < 3; i++)
+		round_trip(&village, &town);
+	assert_int_equal(AMOUNT(&village, "k1"), 8);
+	close_node(&village);
+	snprintf(command, sizeof command, "rm -f %s-wal %s-shm; mv %s.old %s", village.path, village.path, village.path, village.path);
+	assert_int_equal(system(command), 0);
+	open_node(&village);
+	assert_int_equal(AMOUNT(&village, "k1"), INT64_MIN);
+	for (int i = 0; i < 3; i++) {
+		_cleanup_(buf_release) struct buf up = export_of(&village, &town);
+
+		import_at(&town, &up, NULL);     /* the first is older than what was heard */
+		carry(&town, &village);
+	}
+	assert_int_equal(AMOUNT(&village, "k1"), 8);
+}
+
 /* ---- damage */
 
 static void test_damage(void **state)
@@ -333,6 +437,9 @@ int main(void)
 		cmocka_unit_test(test_lost_late_repeated),
 		cmocka_unit_test(test_stick_and_network),
 		cmocka_unit_test(test_a_restored_disk),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_a_restored_reader),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_inspect),
