@@ -86,6 +86,8 @@ static const struct command commands[] = {
 	{ "peers", cmd_report, "", "enrolled descendants", "已加入的下级" },
 	{ "peers revoke", cmd_peers_revoke, "UNIT [--reason TEXT]",
 	  "its certificates are void from now on; what it sent before stays", "吊销下级证书；此前上报的内容保留" },
+	{ "leave", cmd_leave, "[--wait SECONDS]", "leaves the tree in order: everything is sealed and settled first",
+	  "有序退出：先将全部内容封装并归档" },
 	{ "rejoin", cmd_rejoin, "UNIT", "two machines ran as one unit and one of them is stopped: the other goes on",
 	  "两台机器使用同一身份且其中一台已停用后，由另一台继续" },
 	{ "verify", cmd_report, "[--deep]", "chains, signatures, digests, the database", "核验证书链、签名、摘要和数据库" },

@@ -10,6 +10,7 @@
 #include "engine/adopt.h"
 #include "engine/contact.h"
 #include "engine/install.h"
+#include "engine/leave.h"
 #include "engine/plan.h"
 #include "engine/merge.h"
 #include "engine/review.h"
@@ -173,6 +174,18 @@ static int rejoin(const struct order *o, json_t **ret, struct err *err)
 	event(o->e, LOG_LEVEL_NOTICE, "enrol", unit, NULL, "twin settled by %s: the machine that comes next goes on", o->actor);
 	*ret = json_pack("{s:s, s:s}", "unit", o->words[0], "actor", o->actor);
 	return 0;
+}
+
+static int leave(const struct order *o, json_t **ret, struct err *err)
+{
+	bool status = o->n > 0 && strcmp(o->words[0], "--status") == 0;
+	int rc = status ? 0 : leave_begin(o->e, err);
+
+	if (rc == 0 && !status)
+		event(o->e, LOG_LEVEL_NOTICE, "enrol", o->e->parent, NULL, "leaves the tree when everything is settled, asked by %s", o->actor);
+	if (rc == 0)
+		*ret = json_pack("{s:b, s:s}", "done", has_left(o->e), "actor", o->actor);
+	return rc;
 }
 
 /* ---- sync */
@@ -446,6 +459,7 @@ static const struct command {
 	{{"invite", NULL}, 1, invite},
 	{{"peers", "revoke"}, 1, revoke},
 	{{"rejoin", NULL}, 1, rejoin},
+	{{"leave", NULL}, 0, leave},
 	{{"sync", NULL}, 0, sync_now},
 	{{"proposals", "accept"}, 1, accept_proposals},
 	{{"proposals", "reject"}, 1, reject_proposals},

@@ -354,15 +354,16 @@ static int activate_due(struct engine *e, int64_t now_s, bool *ret_done, struct 
 
 static int time_note(struct engine *e, int64_t now_s, struct err *err)
 {
+	static const uint32_t kinds[] = {SEGMENT_POLICY, SEGMENT_ACTIVATE, SEGMENT_UNITS, SEGMENT_REVOKE};
 	_cleanup_(buf_release) struct buf raw = {0};
 
 	buf_put_varint(&raw, (uint64_t)now_s);
-	for (uint32_t kind = SEGMENT_POLICY; kind <= SEGMENT_UNITS; kind++) {
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct stream_head head;
 
-		if (stream_get(e->db, e->unit, stream_of(kind), &head, err) != 0)
+		if (stream_get(e->db, e->unit, stream_of(kinds[i]), &head, err) != 0)
 			return ERR_DB;
-		buf_put_varint(&raw, kind);
+		buf_put_varint(&raw, kinds[i]);
 		buf_put_varint(&raw, head.position);
 	}
 	return broadcast_issue(e, SEGMENT_TIME, buf_slice(&raw), err);

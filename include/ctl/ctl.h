@@ -83,6 +83,7 @@ int cmd_invite(struct ctl *c, struct err *err);
 int cmd_sync(struct ctl *c, struct err *err);
 int cmd_peers_revoke(struct ctl *c, struct err *err);
 int cmd_rejoin(struct ctl *c, struct err *err);
+int cmd_leave(struct ctl *c, struct err *err);
 int cmd_units_import(struct ctl *c, struct err *err);
 int cmd_proposals_accept(struct ctl *c, struct err *err);
 int cmd_proposals_reject(struct ctl *c, struct err *err);

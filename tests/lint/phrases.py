@@ -16,7 +16,7 @@ ERRORS = ["daemon/ctl/main.c", "daemon/ctl/ctl.c", "daemon/ctl/cmd_report.c", "d
           "daemon/engine/report_rows.c", "daemon/engine/report_status.c", "daemon/engine/report_late.c",
           "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/core/unit.c"]
 EVENTS = ["daemon/engine/%s.c" % name for name in (
-    "command", "enrol", "heal", "install", "items", "merging", "outgoing", "push", "push_answer", "renew", "revoke", "run", "seal", "subtree")]
+    "command", "enrol", "heal", "install", "items", "leave", "merging", "outgoing", "push", "push_answer", "renew", "revoke", "run", "seal", "subtree")]
 
 
 def joined(strings):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Certificates over the years: they are renewed by themselves from half their life on, without a restart; past their
 end a node may only upload, is marked, and is served its renewal; the chains of those below follow.  A stolen machine is
-revoked, and another takes its place."""
+revoked, and another takes its place; one leaves in order."""
 import os
 import subprocess
 import sys
@@ -57,6 +57,14 @@ def revoked(checks, t):
     household(again, 5)
     at_county(t, 5)
     checks.check(True, "another machine is enrolled, heals, and writes")
+    household(again, 6)
+    again.ctl("leave", "--wait", "15")
+    checks.check(t.county.value("SELECT count(*) FROM household") == 6, "leave: what was written last is at the county first")
+    wait(lambda: {p["unit"]: p["revoked"] for p in t.township.ask("peers")}[again.unit], "the township to let it go")
+    again.stop()
+    again.start()
+    wait(lambda: "has left the tree" in again.ask("status")["upstream"].get("error", ""), "its status", 5)
+    checks.check(again.value("SELECT count(*) FROM household") == 6, "it has left, stays away, and keeps its data")
 
 
 def main():

@@ -204,7 +204,7 @@ static int order(struct node *n, const char *a, const char *b, const char *c, co
 	const char *const words[] = { a, b, c, d };
 	_cleanup_(json_release) json_t *ret = NULL;
 
-	return engine_command(n->engine, words, (uint32_t)(d != NULL ? 4 : c != NULL ? 3 : 2), "tester", &ret, say);
+	return engine_command(n->engine, words, d != NULL ? 4 : c != NULL ? 3 : b != NULL ? 2 : 1, "tester", &ret, say);
 }
 
 static int say_hello(struct node *child, struct node *parent, struct err *say)
@@ -351,12 +351,71 @@ static void test_false_revocation(void **state)
 	assert_int_equal(unit, U_VILLAGE);
 }
 
+/* ---- leaving */
+
+static int leave(struct node *child, struct node *parent, bool lost, struct err *say)
+{
+	_cleanup_(buf_release) struct buf body = { 0 }, answer = { 0 };
+	int rc;
+
+	OK(engine_leave_make(child->engine, &body, e));
+	rc = engine_leave_answer(parent->engine, facts(child), buf_slice(&body), &answer, say);
+	return rc != 0 || lost ? rc : engine_leave_take(child->engine, true, say);
+}
+
+static void test_leave(void **state)
+{
+	struct node third;
+	struct err say = { 0 };
+
+	(void)state;
+	join(&third, &town, U_VILLAGE_2, "third");
+	contact(&third, &town);
+	assert_int_equal(order(&county, "leave", NULL, NULL, NULL, &say), ERR_REFUSED);  /* the top */
+	assert_int_equal(order(&town, "leave", NULL, NULL, NULL, &say), ERR_REFUSED);    /* others would be cut off */
+	assert_false(engine_leave_due(third.engine));
+	sql(&third, "INSERT INTO aid VALUES('l1', '620702100002', '冯', 1, NULL)");
+	assert_int_equal(order(&third, "leave", NULL, NULL, NULL, &say), 0);
+	assert_false(engine_leave_due(third.engine));    /* it waits at least for what is sealed */
+	assert_int_equal(leave(&third, &town, false, &say), ERR_GAP);
+	contact(&third, &town);
+	clock_ms += 10000;
+	assert_false(engine_leave_due(third.engine));    /* applied, not settled */
+	contact(&town, &county);
+	contact(&third, &town);                          /* the county's word that it is settled */
+	clock_ms += 10000;
+	assert_true(engine_leave_due(third.engine));
+	assert_int_equal(leave(&third, &town, true, &say), 0);   /* its answer is lost: the next hello is refused */
+	assert_int_equal(say_hello(&third, &town, &say), ERR_CHAIN);
+	assert_non_null(strstr(say.text, "revoked"));
+	OK(engine_leave_take(third.engine, true, e));
+	assert_false(engine_leave_due(third.engine));
+	_cleanup_(buf_release) struct buf body = { 0 };
+	assert_int_equal(engine_hello_make(third.engine, &body, &say), ERR_GONE);
+	assert_int_equal(AMOUNT(&county, "l1"), 1);
+	assert_int_equal(ask(&town, "SELECT revoked FROM terrace_peer WHERE unit = 620702100002"), 1);
+	contact(&town, &county);
+	at_rest(&town, &county, "equal");
+	/* An invitation brings the same home back. */
+	struct node back;
+	close_node(&third);
+	join_with(&back, &town, U_VILLAGE_2, "third", &third);
+	contact(&back, &town);
+	assert_false(engine_leave_due(back.engine));
+	at_rest(&back, &town, "equal");
+	close_node(&back);
+	buf_release(&back.id.tls_key_pem);
+	buf_release(&back.id.chain_pem);
+	identity_release(&third.id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half_life), cmocka_unit_test(test_lost), cmocka_unit_test(test_chains_below),
 		cmocka_unit_test(test_village_away), cmocka_unit_test(test_false_answers), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_revoke), cmocka_unit_test(test_behind), cmocka_unit_test(test_false_revocation),
+		cmocka_unit_test(test_leave),
 	};
 
 	return cmocka_run_group_tests(tests, nodes_begin, nodes_end);
