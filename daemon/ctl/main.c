@@ -86,6 +86,8 @@ static const struct command commands[] = {
 	{ "peers", cmd_report, "", "enrolled descendants", "已加入的下级" },
 	{ "peers revoke", cmd_peers_revoke, "UNIT [--reason TEXT]",
 	  "its certificates are void from now on; what it sent before stays", "吊销下级证书；此前上报的内容保留" },
+	{ "anchor", cmd_anchor, "--recovery FILE", "new keys for the top of the tree, vouched for by its recovery key; the daemon is stopped",
+	  "最高级更换密钥，由恢复密钥担保；须先停止后台程序" },
 	{ "leave", cmd_leave, "[--wait SECONDS]", "leaves the tree in order: everything is sealed and settled first",
 	  "有序退出：先将全部内容封装并归档" },
 	{ "rejoin", cmd_rejoin, "UNIT", "two machines ran as one unit and one of them is stopped: the other goes on",

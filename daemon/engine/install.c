@@ -260,6 +260,18 @@ static int take_kind(struct engine *e, const struct segment *s, struct slice raw
 	}
 }
 
+/* By the issuer's key; what the top signed before it had another stays valid. */
+static int verify(struct engine *e, const struct segment *s, const uint8_t *key, struct err *err)
+{
+	uint32_t n;
+	const struct former *former = former_tops(e, s->header.author, &n);
+	int rc = segment_verify(s, key, err);
+
+	for (uint32_t i = 0; i < n && rc == ERR_SIGNATURE; i++)
+		rc = segment_verify(s, former[i].sign_public, err);
+	return rc;
+}
+
 int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = {0};
@@ -279,7 +291,7 @@ int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct e
 	if (key == NULL)
 		return err_set(err, ERR_SCOPE, "%s of unit %012llu, which does not stand above this node", segment_kind_text(s.header.kind),
 		               (unsigned long long)s.header.author);
-	rc = segment_verify(&s, key, err);
+	rc = verify(e, &s, key, err);
 	if (rc == 0)
 		rc = stream_get(e->db, s.header.author, stream_of(s.header.kind), &head, err);
 	if (rc == 0)

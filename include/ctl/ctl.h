@@ -77,6 +77,7 @@ int time_of(const char *text, int64_t *ret_ms);
 /* The commands; each fills err and returns its code, or 0. */
 int cmd_init(struct ctl *c, struct err *err);
 int cmd_join(struct ctl *c, struct err *err);
+int cmd_anchor(struct ctl *c, struct err *err);
 int cmd_policy_check(struct ctl *c, struct err *err);
 int cmd_policy_publish(struct ctl *c, struct err *err);
 int cmd_invite(struct ctl *c, struct err *err);
