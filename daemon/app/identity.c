@@ -34,23 +34,36 @@ static int read_private(const char *folder, const char *name, size_t most, struc
 	return r ? r : file_read(path, most, ret, err);
 }
 
-int identity_seed_read(const char *folder, struct sign_key *ret, struct err *err)
+static int seed_of(const char *name, struct buf *text, struct sign_key *ret, struct err *err)
 {
-	_cleanup_(buf_release) struct buf text = { 0 };
 	uint8_t seed[SIGN_SEED_SIZE];
-	int r = read_private(folder, HOME_SEED, 256, &text, err);
+	struct slice hex = buf_slice(text);
 
-	if (r)
-		return r;
-	struct slice hex = buf_slice(&text);
 	while (hex.n && (hex.p[hex.n - 1] == '\n' || hex.p[hex.n - 1] == '\r'))
 		hex.n--;
-	r = hex_get(hex, seed, sizeof(seed)) ? err_set(err, ERR_DAMAGED, "%s/%s: not 64 hexadecimal digits", folder, HOME_SEED) : 0;
+	int r = hex_get(hex, seed, sizeof(seed)) ? err_set(err, ERR_DAMAGED, "%s: not 64 hexadecimal digits", name) : 0;
 	if (!r)
 		sign_key_from_seed(seed, ret);
-	bytes_wipe(text.p, text.n);
+	bytes_wipe(text->p, text->n);
 	bytes_wipe(seed, sizeof(seed));
 	return r;
+}
+
+int identity_seed_read(const char *folder, struct sign_key *ret, struct err *err)
+{
+	_cleanup_(free_pointer) char *path = path_join(folder, HOME_SEED);
+	_cleanup_(buf_release) struct buf text = { 0 };
+	int r = path ? read_private(folder, HOME_SEED, 256, &text, err) : err_set(err, ERR_NOMEM, "identity: out of memory");
+
+	return r ? r : seed_of(path, &text, ret, err);
+}
+
+int identity_seed_read_file(const char *path, struct sign_key *ret, struct err *err)
+{
+	_cleanup_(buf_release) struct buf text = { 0 };
+	int r = file_read(path, 256, &text, err);
+
+	return r ? r : seed_of(path, &text, ret, err);
 }
 
 int identity_key_read(const char *folder, struct buf *ret_pem, struct err *err)

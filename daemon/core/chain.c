@@ -13,6 +13,9 @@
 
 #define URI_KEY "terrace:"
 #define URI_RECOVERY "terrace-recovery:"
+#define URI_FORMER "terrace-former:"
+#define URI_ANCHOR "terrace-anchor:"
+#define DOMAIN_ANCHOR "terrace anchor 1"
 #define URI_MOST 128u
 #define BASIC_CONSTRAINTS_CRITICAL 1
 #define USAGE (GNUTLS_KEY_DIGITAL_SIGNATURE | GNUTLS_KEY_KEY_CERT_SIGN)
@@ -125,15 +128,70 @@ static int read_dn(const struct subject *s, const char *oid, const char *what, c
 	return 0;
 }
 
-static int read_key_text(const char *text, uint8_t ret[SIGN_PUBLIC_SIZE])
+static int read_text(const char *text, uint8_t *ret, size_t size)
 {
 	size_t n = 0;
 
-	return base64url_get(slice_of(text), ret, SIGN_PUBLIC_SIZE, &n) == 0 && n == SIGN_PUBLIC_SIZE ? 0 : -1;
+	return base64url_get(slice_of(text), ret, size, &n) == 0 && n == size ? 0 : -1;
 }
 
-/* The SAN URIs: exactly one with the unit and its signing key, at most one with the recovery key, no other. */
-static int read_uris(const struct subject *s, struct facts *f, struct err *err)
+static int read_key_text(const char *text, uint8_t ret[SIGN_PUBLIC_SIZE])
+{
+	return read_text(text, ret, SIGN_PUBLIC_SIZE);
+}
+
+/* One of an anchor's; false: it is none. */
+static bool read_anchor(const char *uri, struct facts *f, uint8_t signature[SIGN_SIZE])
+{
+	uint8_t both[DIGEST_SIZE + SIGN_PUBLIC_SIZE];
+
+	if (!strncmp(uri, URI_FORMER, strlen(URI_FORMER))) {
+		if (f->nformer == CHAIN_FORMER || read_text(uri + strlen(URI_FORMER), both, sizeof(both)))
+			return false;
+		memcpy(f->former[f->nformer].pin.at, both, DIGEST_SIZE);
+		memcpy(f->former[f->nformer++].sign_public, both + DIGEST_SIZE, SIGN_PUBLIC_SIZE);
+		return true;
+	}
+	if (f->anchored || strncmp(uri, URI_ANCHOR, strlen(URI_ANCHOR)) || read_text(uri + strlen(URI_ANCHOR), signature, SIGN_SIZE))
+		return false;
+	f->anchored = true;
+	return true;
+}
+
+/* What the recovery key signs. */
+static void put_anchor(const struct facts *f, struct buf *b)
+{
+	buf_put_varint(b, f->unit);
+	buf_put_text(b, f->line);
+	buf_put(b, f->pin.at, DIGEST_SIZE);
+	buf_put(b, f->sign_public, SIGN_PUBLIC_SIZE);
+	buf_put(b, f->recovery_public, SIGN_PUBLIC_SIZE);
+	buf_put_varint(b, f->nformer);
+	for (uint32_t i = 0; i < f->nformer; i++) {
+		buf_put(b, f->former[i].pin.at, DIGEST_SIZE);
+		buf_put(b, f->former[i].sign_public, SIGN_PUBLIC_SIZE);
+	}
+}
+
+/* With the pin known: the anchor is whole and signed, or there is none. */
+static int check_anchor(const struct facts *f, const uint8_t signature[SIGN_SIZE], struct err *err)
+{
+	_cleanup_(buf_release) struct buf b = { 0 };
+	char unit[UNIT_TEXT_SIZE];
+
+	if (!f->anchored && f->nformer == 0)
+		return 0;
+	put_anchor(f, &b);
+	if (b.failed)
+		return err_set(err, ERR_NOMEM, "certificate: out of memory");
+	if (!f->anchored || f->nformer == 0 || !f->has_recovery ||
+	    !sign_check(f->recovery_public, DOMAIN_ANCHOR, buf_slice(&b), signature))
+		return err_set(err, ERR_CHAIN, "certificate of %s: its anchor is not signed by its recovery key", unit_text(f->unit, unit));
+	return 0;
+}
+
+/* The SAN URIs: exactly one with the unit and its signing key, at most one with the recovery key, an anchor's, no other. */
+static int read_uris(const struct subject *s, struct facts *f, uint8_t signature[SIGN_SIZE], struct err *err)
 {
 	char uri[URI_MOST], want[sizeof(URI_KEY) + UNIT_TEXT_SIZE + 1], unit[UNIT_TEXT_SIZE];
 	bool has_key = false;
@@ -152,13 +210,13 @@ static int read_uris(const struct subject *s, struct facts *f, struct err *err)
 		else if (!f->has_recovery && !strncmp(uri, URI_RECOVERY, strlen(URI_RECOVERY)) &&
 		         !read_key_text(uri + strlen(URI_RECOVERY), f->recovery_public))
 			f->has_recovery = true;
-		else
+		else if (!read_anchor(uri, f, signature))
 			return err_set(err, ERR_CHAIN, "certificate of %s: alternative name %u is not one of Terrace's", unit, i + 1);
 	}
 	return has_key ? 0 : err_set(err, ERR_CHAIN, "certificate of %s: the signing key (%s…) is missing", unit, want);
 }
 
-static int read_subject(const struct subject *s, struct facts *f, struct err *err)
+static int read_subject(const struct subject *s, struct facts *f, uint8_t signature[SIGN_SIZE], struct err *err)
 {
 	char unit[64];
 	int r = read_dn(s, GNUTLS_OID_X520_COMMON_NAME, "common name", unit, sizeof(unit), err);
@@ -173,7 +231,7 @@ static int read_subject(const struct subject *s, struct facts *f, struct err *er
 		return err_set(err, ERR_CHAIN, "certificate: common name \"%.40s\" is not a unit code", unit);
 	if (!f->line[0])
 		return err_set(err, ERR_CHAIN, "certificate of %s: no business line (OU)", unit);
-	return read_uris(s, f, err);
+	return read_uris(s, f, signature, err);
 }
 
 static int check_key(const struct subject *s, const char *unit, struct err *err)
@@ -195,12 +253,12 @@ static int check_key(const struct subject *s, const char *unit, struct err *err)
 static int read_crt(gnutls_x509_crt_t crt, struct facts *f, struct err *err)
 {
 	struct subject s = { .crt = crt };
-	uint8_t serial[20];
+	uint8_t serial[20], signature[SIGN_SIZE];
 	size_t n = sizeof(serial), size = DIGEST_SIZE, pin_size = DIGEST_SIZE;
 	char unit[UNIT_TEXT_SIZE];
 
 	*f = (struct facts){ 0 };
-	int r = read_subject(&s, f, err);
+	int r = read_subject(&s, f, signature, err);
 	if (r)
 		return r;
 	unit_text(f->unit, unit);
@@ -220,7 +278,7 @@ static int read_crt(gnutls_x509_crt_t crt, struct facts *f, struct err *err)
 	int code = gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA256, f->fingerprint.at, &size);
 	if (!code)
 		code = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, f->pin.at, &pin_size);
-	return code ? broken(err, "fingerprint", code) : 0;
+	return code ? broken(err, "fingerprint", code) : check_anchor(f, signature, err);
 }
 
 /* issuer's signature under crt, its right to issue, and the names; equal pointers: self-signed. */
@@ -256,7 +314,7 @@ static int check_chain(const gnutls_x509_crt_t *crt, uint32_t n, const struct di
 		r = read_crt(crt[i], &c->at[i], err);
 	for (uint32_t i = 0; i < n && !r; i++) {
 		uint32_t above = MIN(i + 1, n - 1);
-		if (above != i && c->at[i].has_recovery)
+		if (above != i && (c->at[i].has_recovery || c->at[i].anchored))
 			return err_set(err, ERR_CHAIN, "certificate of %s: a recovery key is the top node's alone",
 			               unit_text(c->at[i].unit, unit));
 		r = check_link(crt[i], &c->at[i], crt[above], &c->at[above], err);
@@ -333,6 +391,17 @@ int chain_read_der(const struct slice *der, uint32_t n, const struct digest *top
 	if (!r)
 		*ret = c;
 	return r;
+}
+
+bool chain_follows(const struct facts *known, const struct facts *now)
+{
+	if (now->unit != known->unit || strcmp(now->line, known->line) || !known->has_recovery || !now->anchored ||
+	    memcmp(now->recovery_public, known->recovery_public, SIGN_PUBLIC_SIZE))
+		return false;
+	for (uint32_t i = 0; i < now->nformer; i++)
+		if (digest_equal(&now->former[i].pin, &known->pin))
+			return true;
+	return false;
 }
 
 int chain_dates(const struct chain *c, int64_t tree_time_s, struct err *err)
@@ -441,13 +510,14 @@ static int load_request(struct slice pem, gnutls_x509_crq_t *ret, struct facts *
 	if (gnutls_x509_crq_verify(*ret, 0) < 0)
 		return err_set(err, ERR_SIGNATURE, "certificate request: not signed with its own key");
 	struct subject s = { .crq = *ret };
+	uint8_t signature[SIGN_SIZE];
 	char unit[UNIT_TEXT_SIZE];
 	size_t size = DIGEST_SIZE;
 	*f = (struct facts){ 0 };
-	int r = read_subject(&s, f, err);
+	int r = read_subject(&s, f, signature, err);
 	if (!r)
 		r = check_key(&s, unit_text(f->unit, unit), err);
-	if (!r && f->has_recovery)
+	if (!r && (f->has_recovery || f->anchored || f->nformer))
 		r = err_set(err, ERR_CHAIN, "certificate request of %s: asks for a recovery key", unit);
 	if (!r && gnutls_x509_crq_get_key_id(*ret, GNUTLS_KEYID_USE_SHA256, f->pin.at, &size))
 		r = err_set(err, ERR_CHAIN, "certificate request of %s: bad key", unit);
@@ -466,6 +536,29 @@ int chain_request_read(struct slice request_pem, struct facts *ret, struct err *
 	if (!r)
 		*ret = f;
 	return r;
+}
+
+/* The anchor's alternative names. */
+static int add_anchor(gnutls_x509_crt_t crt, const struct facts *f, const uint8_t signature[SIGN_SIZE])
+{
+	int code = 0;
+
+	for (uint32_t i = 0; i <= f->nformer && !code; i++) {
+		_cleanup_(buf_release) struct buf uri = { 0 };
+		uint8_t both[DIGEST_SIZE + SIGN_PUBLIC_SIZE];
+
+		buf_printf(&uri, "%s", i < f->nformer ? URI_FORMER : URI_ANCHOR);
+		if (i < f->nformer) {
+			memcpy(both, f->former[i].pin.at, DIGEST_SIZE);
+			memcpy(both + DIGEST_SIZE, f->former[i].sign_public, SIGN_PUBLIC_SIZE);
+			base64url_put(&uri, (struct slice){ both, sizeof(both) });
+		} else {
+			base64url_put(&uri, (struct slice){ signature, SIGN_SIZE });
+		}
+		code = uri.failed ? GNUTLS_E_MEMORY_ERROR :
+		       gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_URI, uri.p, (unsigned int)uri.n, GNUTLS_FSAN_APPEND);
+	}
+	return code;
 }
 
 /* All fields but key and issuer.  The serial is a positive number of exactly 16 bytes. */
@@ -617,6 +710,46 @@ int chain_self_signed(struct slice key_pem, uint64_t unit, const char *line, con
 		code = gnutls_x509_crt_set_key(crt, key);
 	if (!code)
 		code = fill(crt, &f, serial);
+	return code ? making(err, "sign", code) : finish(crt, crt, key, ret_pem, err);
+}
+
+int chain_anchor(struct slice key_pem, const struct facts *before, const uint8_t sign_public[SIGN_PUBLIC_SIZE],
+                 const struct sign_key *recovery, const uint8_t serial[16], int64_t from_s, int64_t until_s,
+                 struct buf *ret_pem, struct err *err)
+{
+	_cleanup_(crt_release) gnutls_x509_crt_t crt = NULL;
+	_cleanup_(key_release) gnutls_x509_privkey_t key = NULL;
+	_cleanup_(buf_release) struct buf said = { 0 };
+	struct facts f = { .has_recovery = true, .anchored = true };
+	uint8_t signature[SIGN_SIZE];
+	size_t size = DIGEST_SIZE;
+
+	if (!before->has_recovery || memcmp(before->recovery_public, recovery->public_key, SIGN_PUBLIC_SIZE))
+		return err_set(err, ERR_REFUSED, "this is not the recovery key that the top certificate names");
+	int r = load_key(key_pem, &key, err);
+	if (!r)
+		r = set_facts(&f, before->unit, before->line, before->name, from_s, until_s, err);
+	if (r)
+		return r;
+	memcpy(f.sign_public, sign_public, SIGN_PUBLIC_SIZE);
+	memcpy(f.recovery_public, recovery->public_key, SIGN_PUBLIC_SIZE);
+	f.former[f.nformer].pin = before->pin;
+	memcpy(f.former[f.nformer++].sign_public, before->sign_public, SIGN_PUBLIC_SIZE);
+	for (uint32_t i = 0; i < before->nformer && f.nformer < CHAIN_FORMER; i++)
+		f.former[f.nformer++] = before->former[i];
+	int code = gnutls_x509_crt_init(&crt);
+	if (!code)
+		code = gnutls_x509_crt_set_key(crt, key);
+	if (!code)
+		code = fill(crt, &f, serial);
+	if (!code)
+		code = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, f.pin.at, &size);
+	put_anchor(&f, &said);
+	if (said.failed)
+		return err_set(err, ERR_NOMEM, "certificate: out of memory");
+	sign_make(recovery, DOMAIN_ANCHOR, buf_slice(&said), signature);
+	if (!code)
+		code = add_anchor(crt, &f, signature);
 	return code ? making(err, "sign", code) : finish(crt, crt, key, ret_pem, err);
 }
 

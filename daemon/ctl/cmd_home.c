@@ -220,3 +220,27 @@ int cmd_join(struct ctl *c, struct err *err)
 	explicit_bzero(i.secret, sizeof(i.secret));
 	return r;
 }
+
+int cmd_anchor(struct ctl *c, struct err *err)
+{
+	const char *recovery[2] = { NULL };
+	const struct ctl_option options[] = { { .name = "recovery", .value = recovery } };
+	const struct source source = source_system();
+	_cleanup_(free_pointer) char *next = ctl_start(c);
+	_cleanup_(json_release) json_t *document = NULL;
+	int r = ctl_options(c, options, ARRAY_SIZE(options), 0, 0, err);
+
+	if (!r && !recovery[0])
+		r = err_set(err, ERR_USAGE, "--recovery FILE is missing: the recovery key that init --root made");
+	if (!r)
+		r = home_anchor(c->home, recovery[0], &source, err);
+	if (r)
+		return r;
+	document = json_pack("{s:s, s:s?}", "home", c->home, "next", next);
+	if (c->json)
+		return ctl_print(c, document, err);
+	ctl_say(c, "%s: new keys; those below follow by themselves. The former ones are in %s/identity.before; destroy them.",
+	        "%s：已启用新密钥，下级会自动跟随。旧密钥在 %s/identity.before，请销毁。", c->home, c->home);
+	ctl_say(c, "Next: %s", "下一步：%s", next ? next : "");
+	return 0;
+}

@@ -77,6 +77,7 @@ const struct phrase phrases_errors[] = {
 	{ "%s: out of memory", "{1}：内存不足" },
 	{ "%s: memory is short", "{1}：内存不足" },
 	/* the daemon */
+	{ "--recovery FILE is missing: the recovery key that init --root made", "缺少 --recovery FILE：init --root 生成的恢复密钥文件" },
 	{ "%s: the daemon is not running", "{1}：后台程序未运行" },
 	{ "%s: no permission; are you in the daemon's group?", "{1}：没有权限；您是否属于后台程序的用户组？" },
 	{ "the daemon does not answer in time", "后台程序没有及时应答" },

@@ -81,6 +81,8 @@ const struct phrase phrases_events[] = {
 	{ "the certificates above this node were renewed; it has the new ones", "上级的证书已更新，本节点已收到" },
 	{ "unit %012llu is revoked by unit %012llu", "单位 {1} 的证书已由单位 {2} 吊销" },
 	{ "a revocation that unit %012llu passed on was refused: %s", "单位 {1} 转报的吊销未被接受：{2}" },
+	{ "this node has left the tree", "本节点已退出" },
+	{ "leaves the tree when everything is settled, asked by %s", "由 {1} 发起退出，全部归档后退出" },
 	{ "revoked by %s", "由 {1} 吊销" },
 	{ "twin settled by %s: the machine that comes next goes on", "身份重复由 {1} 处理：由下一台联系上的机器继续使用" },
 	/* links */

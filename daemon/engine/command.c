@@ -10,6 +10,7 @@
 #include "engine/adopt.h"
 #include "engine/contact.h"
 #include "engine/install.h"
+#include "engine/leave.h"
 #include "engine/plan.h"
 #include "engine/merge.h"
 #include "engine/review.h"
@@ -195,6 +196,18 @@ static int enroll(const struct order *o, json_t **ret, struct err *err)
 	*ret = json_pack("{s:s, s:s, s:s}", "unit", unit_text(q.unit, unit), "chain", buf_text(&chain), "actor", o->actor);
 	bytes_wipe(q.secret, sizeof q.secret);
 	return 0;
+}
+
+static int leave(const struct order *o, json_t **ret, struct err *err)
+{
+	bool status = o->n > 0 && strcmp(o->words[0], "--status") == 0;
+	int rc = status ? 0 : leave_begin(o->e, err);
+
+	if (rc == 0 && !status)
+		event(o->e, LOG_LEVEL_NOTICE, "enrol", o->e->parent, NULL, "leaves the tree when everything is settled, asked by %s", o->actor);
+	if (rc == 0)
+		*ret = json_pack("{s:b, s:s}", "done", has_left(o->e), "actor", o->actor);
+	return rc;
 }
 
 /* ---- sync */
@@ -469,6 +482,7 @@ static const struct command {
 	{{"peers", "revoke"}, 1, revoke},
 	{{"rejoin", NULL}, 1, rejoin},
 	{{"enroll", NULL}, 1, enroll},
+	{{"leave", NULL}, 0, leave},
 	{{"sync", NULL}, 0, sync_now},
 	{{"proposals", "accept"}, 1, accept_proposals},
 	{{"proposals", "reject"}, 1, reject_proposals},

@@ -48,6 +48,14 @@ const uint8_t *parent_key(const struct engine *e)
 	return e->parent != UNIT_NONE && c->n > 1 && c->at[1].unit == e->parent ? c->at[1].sign_public : NULL;
 }
 
+const struct former *former_tops(const struct engine *e, uint64_t unit, uint32_t *ret_n)
+{
+	const struct facts *top = &e->id->chain.at[e->id->chain.n - 1];
+
+	*ret_n = top->unit == unit && top->anchored ? top->nformer : 0;
+	return top->former;
+}
+
 bool transient(int code)
 {
 	switch (code) {

@@ -45,6 +45,7 @@
 
 #include "base/log.h"
 #include "core/status.h"
+#include "engine/leave.h"
 #include "engine/renew.h"
 #include "engine/rounds.h"
 #include "store/terms.h"
@@ -361,6 +362,8 @@ int engine_hello_make(struct engine *e, struct buf *body, struct err *err)
 
 	if (e->parent == UNIT_NONE)
 		return err_set(err, ERR_NOT_FOUND, "this node has no parent to say hello to");
+	if (has_left(e))
+		return err_set(err, ERR_GONE, "this node has left the tree; another invitation brings it back (terracectl join)");
 	rc = engine_begin(e, err);
 	if (rc != 0)
 		return rc;

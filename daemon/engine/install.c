@@ -260,6 +260,18 @@ static int take_kind(struct engine *e, const struct segment *s, struct slice raw
 	}
 }
 
+/* By the issuer's key; what the top signed before it had another stays valid. */
+static int verify(struct engine *e, const struct segment *s, const uint8_t *key, struct err *err)
+{
+	uint32_t n;
+	const struct former *former = former_tops(e, s->header.author, &n);
+	int rc = segment_verify(s, key, err);
+
+	for (uint32_t i = 0; i < n && rc == ERR_SIGNATURE; i++)
+		rc = segment_verify(s, former[i].sign_public, err);
+	return rc;
+}
+
 int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = {0};
@@ -279,7 +291,7 @@ int broadcast_take(struct engine *e, uint64_t from, struct slice bytes, struct e
 	if (key == NULL)
 		return err_set(err, ERR_SCOPE, "%s of unit %012llu, which does not stand above this node", segment_kind_text(s.header.kind),
 		               (unsigned long long)s.header.author);
-	rc = segment_verify(&s, key, err);
+	rc = verify(e, &s, key, err);
 	if (rc == 0)
 		rc = stream_get(e->db, s.header.author, stream_of(s.header.kind), &head, err);
 	if (rc == 0)
@@ -360,15 +372,16 @@ static int activate_due(struct engine *e, int64_t now_s, bool *ret_done, struct 
 
 static int time_note(struct engine *e, int64_t now_s, struct err *err)
 {
+	static const uint32_t kinds[] = {SEGMENT_POLICY, SEGMENT_ACTIVATE, SEGMENT_UNITS, SEGMENT_REVOKE};
 	_cleanup_(buf_release) struct buf raw = {0};
 
 	buf_put_varint(&raw, (uint64_t)now_s);
-	for (uint32_t kind = SEGMENT_POLICY; kind <= SEGMENT_UNITS; kind++) {
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct stream_head head;
 
-		if (stream_get(e->db, e->unit, stream_of(kind), &head, err) != 0)
+		if (stream_get(e->db, e->unit, stream_of(kinds[i]), &head, err) != 0)
 			return ERR_DB;
-		buf_put_varint(&raw, kind);
+		buf_put_varint(&raw, kinds[i]);
 		buf_put_varint(&raw, head.position);
 	}
 	return broadcast_issue(e, SEGMENT_TIME, buf_slice(&raw), err);

@@ -201,6 +201,19 @@ void settled_compare(struct engine *e)
 	meta_put_number(e->db, "settled stream", -1, NULL);
 }
 
+/* By its key, or one that it had before as the top of the tree. */
+static bool signed_by(const struct engine *e, const struct facts *record, struct slice body, const uint8_t signature[SIGN_SIZE])
+{
+	const struct slice message = { body.p, body.n - SIGN_SIZE };
+	uint32_t n;
+	const struct former *former = former_tops(e, record->unit, &n);
+	bool good = sign_check(record->sign_public, DOMAIN_SETTLED, message, signature);
+
+	for (uint32_t i = 0; i < n && !good; i++)
+		good = sign_check(former[i].sign_public, DOMAIN_SETTLED, message, signature);
+	return good;
+}
+
 int settled_take(struct engine *e, struct slice body, struct err *err)
 {
 	struct settled x;
@@ -212,8 +225,7 @@ int settled_take(struct engine *e, struct slice body, struct err *err)
 	if (rc != 0)
 		return rc;
 	record = level_of_record(e, x.stream);
-	if (record == NULL || record->unit != x.signer ||
-	    !sign_check(record->sign_public, DOMAIN_SETTLED, (struct slice){ body.p, body.n - SIGN_SIZE }, x.signature.p)) {
+	if (record == NULL || record->unit != x.signer || !signed_by(e, record, body, x.signature.p)) {
 		event(e, LOG_LEVEL_ERROR, "alarm", e->parent, NULL, "a settled receipt for unit %012llu is not signed by its level of "
 		      "record", (unsigned long long)x.author);
 		return 0;

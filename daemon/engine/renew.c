@@ -130,7 +130,7 @@ static int answer_renewal(struct engine *e, const struct facts *peer, struct sli
 		rc = chain_read(known.chain, NULL, &c, err);
 	if (rc != 0)
 		return rc;
-	if (half_over(&c.at[0], engine_tree_time(e)) || !digest_equal(&c.at[0].pin, &peer->pin))
+	if (half_over(&c.at[0], engine_tree_time(e)) || !digest_equal(&c.at[c.n - 1].pin, &e->id->chain.at[e->id->chain.n - 1].pin) || !digest_equal(&c.at[0].pin, &peer->pin))
 		return renew(e, peer, request_pem, &known, answer, err);
 	struct slice leaf = pem_first(known.chain, 1);
 	buf_put(answer, leaf.p, leaf.n);
@@ -161,16 +161,21 @@ int engine_renew_answer(struct engine *e, const struct facts *peer, struct slice
 
 /* ---- the side that asks */
 
+static bool same_top(const struct facts *known, const struct facts *now)
+{
+	return digest_equal(&known->pin, &now->pin) || chain_follows(known, now);
+}
+
 bool engine_renew_due(struct engine *e)
 {
 	int64_t now = engine_tree_time(e);
 
-	return e->parent != UNIT_NONE && now != 0 && steady_ms(e) >= e->renew_ms && half_over(&e->id->chain.at[0], now);
+	return e->parent != UNIT_NONE && steady_ms(e) >= e->renew_ms && (e->reissue || (now != 0 && half_over(&e->id->chain.at[0], now)));
 }
 
 bool engine_upload_only(struct engine *e)
 {
-	return e->parent != UNIT_NONE && engine_tree_time(e) > e->id->chain.at[0].until_s;
+	return e->parent != UNIT_NONE && (e->reissue || engine_tree_time(e) > e->id->chain.at[0].until_s);
 }
 
 const struct identity *engine_identity(struct engine *e)
@@ -191,7 +196,7 @@ int engine_renew_make(struct engine *e, struct buf *body, struct err *err)
 	return rc == 0 && body->failed ? err_set(err, ERR_NOMEM, "a renewal: memory is short") : rc;
 }
 
-/* The same unit, line and keys, this node's and its parent's, under the same top. */
+/* The same unit, line and keys, this node's and its parent's, under the same top or one that took its place. */
 static int check_chain(const struct engine *e, const struct chain *c, struct err *err)
 {
 	const struct chain *mine = &e->id->chain;
@@ -200,17 +205,19 @@ static int check_chain(const struct engine *e, const struct chain *c, struct err
 	if (c->n < 2 || leaf->unit != e->unit || strcmp(leaf->line, e->id->line) != 0 || !digest_equal(&leaf->pin, &before->pin) ||
 	    memcmp(leaf->sign_public, before->sign_public, SIGN_PUBLIC_SIZE) != 0)
 		return err_set(err, ERR_CHAIN, "the parent's answer to a renewal: a certificate for another node");
-	if (c->at[1].unit != e->parent || !digest_equal(&c->at[1].pin, &mine->at[1].pin))
+	if (!same_top(&mine->at[mine->n - 1], &c->at[c->n - 1]))
+		return err_set(err, ERR_CHAIN, "the parent's answer to a renewal: another tree's top certificate");
+	if (c->at[1].unit != e->parent ||
+	    (!digest_equal(&c->at[1].pin, &mine->at[1].pin) && !(c->n == 2 && mine->n == 2 && c->at[1].anchored)))
 		return err_set(err, ERR_CHAIN, "the parent's answer to a renewal: a certificate that is not of its own chain");
 	return 0;
 }
 
 static int adopt_chain(struct engine *e, struct slice pem, struct err *err)
 {
-	const struct chain *mine = &e->id->chain;
 	const struct identity *id;
 	struct chain c;
-	int rc = chain_read(pem, &mine->at[mine->n - 1].pin, &c, err);
+	int rc = chain_read(pem, NULL, &c, err);
 
 	if (rc == 0)
 		rc = check_chain(e, &c, err);
@@ -222,6 +229,7 @@ static int adopt_chain(struct engine *e, struct slice pem, struct err *err)
 	if (id == NULL)
 		return err != NULL && err->code != 0 ? err->code : ERR_IO;
 	e->id = id;
+	e->reissue = false;
 	return 0;
 }
 
@@ -258,12 +266,26 @@ void renew_chain_put(const struct engine *e, const struct digest *above, struct 
 	buf_put_slice(b, digest_equal(&d, above) ? (struct slice){ NULL, 0 } : buf_slice(&e->id->chain_pem));
 }
 
+/* The top, this node's parent, has another key: this node's own certificate is to be made anew. */
+static bool another_key(const struct engine *e, struct slice above_pem)
+{
+	struct chain c;
+
+	return e->id->chain.n == 2 && chain_read(above_pem, NULL, &c, NULL) == 0 && c.n == 1 &&
+	       chain_follows(&e->id->chain.at[1], &c.at[0]);
+}
+
 int renew_follow(struct engine *e, struct slice above_pem, struct err *err)
 {
 	_cleanup_(buf_release) struct buf pem = { .cap = LIMIT_CHAIN_BYTES };
 	struct slice leaf = pem_first(buf_slice(&e->id->chain_pem), 1);
 	int rc;
 
+	if (another_key(e, above_pem)) {
+		e->reissue = true;
+		e->renew_ms = 0;
+		return 0;
+	}
 	buf_put(&pem, leaf.p, leaf.n);
 	buf_put(&pem, above_pem.p, above_pem.n);
 	if (pem.failed)

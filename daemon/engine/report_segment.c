@@ -227,6 +227,9 @@ int report_segment_authentic(struct report *r, const struct segment *s, const ch
 		*ret_by = i == 0 ? "this node's own key" : "the key in this node's chain";
 		if (segment_verify(s, c->at[i].sign_public, err) == 0)
 			return 0;
+		for (uint32_t k = 0; k < c->at[i].nformer; k++)
+			if (segment_verify(s, c->at[i].former[k].sign_public, err) == 0)
+				return 0;
 	}
 	rc = peer_get(r->db, author, &r->arena, &peer, &found, err);
 	if (rc != 0)

@@ -83,10 +83,8 @@ int64_t report_tree_time(const struct report *r)
 	uint32_t epoch;
 	int64_t tree_s;
 
-	if (r->home->parent == UNIT_NONE)
-		return r->home->now_ms / 1000;
 	counters_of(r, &epoch, &tree_s);
-	return tree_s;
+	return r->home->parent == UNIT_NONE ? MAX(tree_s, r->home->now_ms / 1000) : tree_s;
 }
 
 static uint32_t epoch_of(const struct report *r)

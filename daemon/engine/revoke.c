@@ -39,7 +39,15 @@ static int put_serials(struct engine *e, const struct revoke *v, struct err *err
 	return rc;
 }
 
-/* One that another machine has replaced by now is only noted. */
+static bool names(const struct revoke *v, const char *serial)
+{
+	for (uint32_t i = 0; i < v->nserials; i++)
+		if (slice_equal(v->serial[i], slice_of(serial)))
+			return true;
+	return false;
+}
+
+/* Of a unit that was enrolled anew by now the old certificates are noted, nothing else. */
 static int apply(struct engine *e, uint64_t issuer, const struct revoke *v, struct slice bytes, struct err *err)
 {
 	_cleanup_(arena_release) struct arena a = { 0 };
@@ -51,7 +59,7 @@ static int apply(struct engine *e, uint64_t issuer, const struct revoke *v, stru
 		rc = put_trusted(e, v, err);
 	if (rc == 0)
 		rc = peer_get(e->db, v->unit, &a, &p, &found, err);
-	if (rc == 0 && found && memcmp(p.sign_public, v->sign_public, SIGN_PUBLIC_SIZE) == 0) {
+	if (rc == 0 && found && names(v, p.serial)) {
 		p.revoked = true;
 		p.revocation = bytes;
 		rc = peer_put(e->db, &p, now_ms(e), err);

@@ -7,7 +7,7 @@
 #include "link/dial.h"
 
 /* What came back must be for this node: its unit, line and both its keys, issued by the key of the invitation and by
- * the very chain that the other end showed. */
+ * the very chain that the other end showed, or one under the top that took its top's place meanwhile. */
 static int check_answer(const struct enrol_options *o, const struct chain *shown, const struct chain *c, struct err *err)
 {
 	_cleanup_(buf_release) struct buf request = { 0 };
@@ -20,7 +20,8 @@ static int check_answer(const struct enrol_options *o, const struct chain *shown
 	if (r)
 		return r;
 	if (c->n < 2 || c->n != shown->n + 1 || !digest_equal(&c->at[1].pin, &i->pin) ||
-	    !digest_equal(&c->at[c->n - 1].pin, &shown->at[shown->n - 1].pin))
+	    (!digest_equal(&c->at[c->n - 1].pin, &shown->at[shown->n - 1].pin) &&
+	     !chain_follows(&shown->at[shown->n - 1], &c->at[c->n - 1])))
 		return err_set(err, ERR_CHAIN, "the parent's answer: a certificate that is not of its own chain");
 	if (c->at[0].unit != i->unit || strcmp(c->at[0].line, i->line) || !digest_equal(&c->at[0].pin, &asked.pin) ||
 	    memcmp(c->at[0].sign_public, o->sign_public, SIGN_PUBLIC_SIZE))

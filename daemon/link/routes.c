@@ -23,6 +23,11 @@ static int run_renew(struct engine *e, struct exchange *x, struct err *err)
 	return engine_renew_answer(e, &x->peer, x->body, &x->answer, err);
 }
 
+static int run_leave(struct engine *e, struct exchange *x, struct err *err)
+{
+	return engine_leave_answer(e, &x->peer, x->body, &x->answer, err);
+}
+
 static int run_push(struct engine *e, struct exchange *x, struct err *err)
 {
 	return engine_push_answer(e, &x->peer, x->body, &x->answer, err);
@@ -104,6 +109,7 @@ const struct route routes_link[] = {
 	{ "POST", "/v1/hello", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_HELLO_BODY, run_hello, NULL },
 	{ "POST", "/v1/renew", ROUTE_BODY | ROUTE_EXPIRED, LIMIT_ENROLL_BODY, run_renew, NULL },
 	{ "POST", "/v1/segments", ROUTE_BODY | ROUTE_EXPIRED | ROUTE_SPACE, PUSH_BODY, run_push, NULL },
+	{ "POST", "/v1/leave", ROUTE_BODY, 64, run_leave, NULL },
 	{ "POST", "/v1/reconcile", ROUTE_BODY, LIMIT_RECONCILE_BODY + LIMIT_RECONCILE_STATES, run_round, NULL },
 	{ "GET", "/v1/segments", 0, 0, run_evidence, NULL },
 	{ "GET", "/v1/feed", 0, 0, run_feed, ready_feed },

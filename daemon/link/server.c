@@ -39,6 +39,7 @@ struct line {                            /* one connection: who it is, judged on
 	struct err err;
 	uint64_t unit;                   /* counted as one of the unit's; UNIT_NONE = not */
 	int fd;
+	bool former;                     /* issued by a key that this node had before */
 	bool shut;                       /* for a newer one; it ends when its thread comes to it */
 	struct line *next, **at;         /* in the list of those counted */
 };
@@ -467,6 +468,7 @@ static int check_peer(struct server *s, struct MHD_Connection *c, struct request
 		const struct identity *me = s->o.identity;
 		pthread_mutex_unlock(&s->lock);
 		line->code = tls_check_child(session ? session->tls_session : NULL, me, &line->chain, &line->err);
+		line->former = !line->code && tls_is_former(&line->chain, me);
 		line->judged = true;
 		if (!line->code)
 			MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned int)PEER_IDLE_S);
@@ -478,6 +480,7 @@ static int check_peer(struct server *s, struct MHD_Connection *c, struct request
 	}
 	pthread_mutex_lock(&s->lock);
 	int r = tls_check_now(&line->chain, buf_slice(&s->revoked), s->tree_time, &q->x.upload_only, err);
+	q->x.upload_only = q->x.upload_only || line->former;
 	if (!r && line->unit == UNIT_NONE)
 		r = count_line(s, c, line, line->chain.at[0].unit, err);
 	pthread_mutex_unlock(&s->lock);

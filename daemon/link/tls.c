@@ -27,12 +27,38 @@ static const struct facts *top_of(const struct chain *c)
 	return &c->at[c->n - 1];
 }
 
+/* Whether the chain was issued by a top certificate in whose place this node's own stands by an anchor. */
+static bool is_former(const struct facts *issuer, const struct identity *me)
+{
+	const struct facts *top = &me->chain.at[0];
+
+	for (uint32_t i = 0; me->chain.n == 1 && top->anchored && i < top->nformer; i++)
+		if (digest_equal(&top->former[i].pin, &issuer->pin))
+			return true;
+	return false;
+}
+
+/* Under this tree's top; or issued by this node's own key, or its former one, before a new top took the place. */
+static int check_top(const struct chain *c, const struct identity *me, struct err *err)
+{
+	char child[UNIT_TEXT_SIZE];
+	const struct facts *issuer = &c->at[c->n > 1];
+
+	if (digest_equal(&top_of(c)->pin, &top_of(&me->chain)->pin) ||
+	    (c->n > 1 && issuer->unit == me->unit && (digest_equal(&issuer->pin, &me->chain.at[0].pin) || is_former(issuer, me))))
+		return 0;
+	return err_set(err, ERR_CHAIN, "chain of %s: its top certificate (%s) is not this tree's", unit_text(c->at[0].unit, child),
+	               top_of(c)->name);
+}
+
 int tls_check_child(void *session, const struct identity *me, struct chain *ret, struct err *err)
 {
 	char child[UNIT_TEXT_SIZE], issuer[UNIT_TEXT_SIZE], mine[UNIT_TEXT_SIZE];
 	struct chain c;
-	int r = read_peer(session, &top_of(&me->chain)->pin, &c, err);
+	int r = read_peer(session, NULL, &c, err);
 
+	if (!r)
+		r = check_top(&c, me, err);
 	if (r)
 		return r;
 	unit_text(c.at[0].unit, child);
@@ -58,6 +84,11 @@ static bool is_revoked(struct slice revoked, const char *serial)
 		p += strlen(p) + 1;
 	}
 	return false;
+}
+
+bool tls_is_former(const struct chain *child, const struct identity *me)
+{
+	return child->n > 1 && !digest_equal(&child->at[1].pin, &me->chain.at[0].pin);
 }
 
 bool tls_is_revoked(const struct chain *c, struct slice revoked)
@@ -94,9 +125,11 @@ int tls_check_parent(void *session, const struct identity *me, struct err *err)
 	if (me->chain.n < 2)
 		return err_set(err, ERR_CHAIN, "this node has no parent");
 	const struct facts *parent = &me->chain.at[1];
-	int r = read_peer(session, &top_of(&me->chain)->pin, &c, err);
+	int r = read_peer(session, NULL, &c, err);
 	if (r)
 		return err_prefix(err, "the parent's address answers with another node: ");
+	if (me->chain.n == 2 && c.n == 1 && chain_follows(parent, &c.at[0]))
+		return 0;                        /* the top, with another key: its recovery key says so */
 	if (c.at[0].unit != parent->unit || !digest_equal(&c.at[0].pin, &parent->pin) || strcmp(c.at[0].line, me->line))
 		return err_set(err, ERR_CHAIN, "the parent's address answers as %s, line \"%s\", with %s key; expected %s",
 		               unit_text(c.at[0].unit, shown), c.at[0].line,

@@ -26,7 +26,7 @@
 #define ANSWER_MOST   (LIMIT_SEGMENT_STORED + (1u << 20))
 
 enum stage { RESTING, MEETING, JOINED };
-enum talk { HELLO, RENEW, PUSH, ROUND };
+enum talk { HELLO, RENEW, PUSH, ROUND, LEAVE };
 
 struct uplink {
 	struct uplink_options o;
@@ -49,7 +49,7 @@ struct uplink {
 	bool feed_empty, frozen;
 	bool told_joined;                /* what the log says last */
 	struct buf body, receipt;
-	_Atomic bool stop, poked, push_ready, hello_due, round_ready, renew_due, upload_only, full;
+	_Atomic bool stop, poked, push_ready, hello_due, round_ready, renew_due, upload_only, full, leave_due;
 	const struct identity *identity; /* the engine's after the last step; the one in use is o.identity */
 	pthread_mutex_t lock;            /* state */
 	struct uplink_state state;
@@ -202,6 +202,7 @@ static int flagged(struct engine *e, struct uplink *u, int r)
 	atomic_store(&u->round_ready, engine_round_ready(e));
 	atomic_store(&u->renew_due, engine_renew_due(e));
 	atomic_store(&u->upload_only, engine_upload_only(e));
+	atomic_store(&u->leave_due, engine_leave_due(e));
 	u->identity = engine_identity(e);
 	atomic_store(&u->full, engine_space(e) == SPACE_HARD);
 	return r;
@@ -250,6 +251,21 @@ static int call_renew_take(struct engine *e, void *arg, struct err *err)
 	struct request_call *c = arg;
 
 	return flagged(e, c->u, engine_renew_take(e, c->status, c->answer, err));
+}
+
+static int call_leave_make(struct engine *e, void *arg, struct err *err)
+{
+	struct request_call *c = arg;
+
+	buf_clear(&c->u->body);
+	return flagged(e, c->u, engine_leave_make(e, &c->u->body, err));
+}
+
+static int call_leave_take(struct engine *e, void *arg, struct err *err)
+{
+	struct request_call *c = arg;
+
+	return flagged(e, c->u, engine_leave_take(e, c->status == 200, err));
 }
 
 static int call_round_make(struct engine *e, void *arg, struct err *err)
@@ -318,6 +334,17 @@ static void start_renew(struct uplink *u)
 		post(u, RENEW, "/v1/renew");
 }
 
+static void start_leave(struct uplink *u)
+{
+	struct request_call c = { 0 };
+	struct err e = { 0 };
+
+	if (call(u, call_leave_make, &c, &e))
+		fail(u, 0, e.text);
+	else
+		post(u, LEAVE, "/v1/leave");
+}
+
 /* A reconciliation goes on as long as nothing else has to be said. */
 static void start_round(struct uplink *u)
 {
@@ -353,12 +380,29 @@ static void obey(struct uplink *u, const struct orders *o)
 		start_hello(u);
 }
 
+/* Granted by this answer, or by an earlier one that was lost: then the certificate is revoked already. */
+static bool leave_answered(struct uplink *u, const struct dial_answer *a)
+{
+	struct request_call c = { .status = a->status };
+	char text[500];
+
+	dial_message(a, text, sizeof(text));
+	if (a->status == 403 && strstr(text, "revoked"))
+		c.status = 200;
+	if (call(u, call_leave_take, &c, NULL))
+		return false;
+	rest(u, BACKOFF_MOST_MS, "this node has left the tree");
+	return true;
+}
+
 static void hello_answered(struct uplink *u, const struct dial_answer *a)
 {
 	struct request_call c = { .answer = a->body };
 	char text[500];
 	struct err e = { 0 };
 
+	if (a->status == 403 && leave_answered(u, a))
+		return;
 	if (a->status != 200) {
 		dial_message(a, text, sizeof(text));
 		err_set(&e, ERR_REFUSED, "%s/v1/hello: %s", u->o.urls[u->url], text);
@@ -543,6 +587,8 @@ static void take_answers(struct uplink *u)
 			renew_answered(u, &a);
 		else if (u->what == ROUND)
 			round_answered(u, &a);
+		else if (u->what == LEAVE)
+			leave_answered(u, &a);
 		else
 			push_answered(u, &a);
 	}
@@ -584,6 +630,8 @@ static int64_t step(struct uplink *u)
 			start_renew(u);
 		else if (push && !atomic_load(&u->hello_due))    /* certificates go up before the deltas of their authors */
 			start_push(u);
+		else if (atomic_load(&u->leave_due))
+			start_leave(u);
 		if (!lane_busy(u->talk) && round)
 			start_round(u);
 	}
@@ -615,13 +663,16 @@ static void watch(struct engine *e, void *arg)
 {
 	struct uplink *u = arg;
 	bool push = engine_push_ready(e), hello = engine_hello_due(e), round = engine_round_ready(e), renew = engine_renew_due(e);
+	bool leave = engine_leave_due(e);
 	bool news = (push && !atomic_load(&u->push_ready)) || (hello && !atomic_load(&u->hello_due)) ||
-	            (round && !atomic_load(&u->round_ready)) || (renew && !atomic_load(&u->renew_due));
+	            (round && !atomic_load(&u->round_ready)) || (renew && !atomic_load(&u->renew_due)) ||
+	            (leave && !atomic_load(&u->leave_due));
 
 	atomic_store(&u->push_ready, push);
 	atomic_store(&u->hello_due, hello);
 	atomic_store(&u->round_ready, round);
 	atomic_store(&u->renew_due, renew);
+	atomic_store(&u->leave_due, leave);
 	atomic_store(&u->upload_only, engine_upload_only(e));
 	atomic_store(&u->full, engine_space(e) == SPACE_HARD);
 	if (news)

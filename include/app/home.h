@@ -55,6 +55,11 @@ struct home_stick {
 int home_join(const char *home, const struct invitation *i, const struct home_stick *stick, const char *database,
               const char *listen, const char *const *urls, struct home_joined *ret, struct err *err);
 
+/* New keys for a root, whose own were lost or are to be replaced: a top certificate in the place of the one in chain.pem, with
+ * an anchor by the recovery key in the file.  The folder identity is exchanged whole; the one before is kept beside it, as
+ * identity.before.  ERR_BUSY while a daemon runs on it. */
+int home_anchor(const char *home, const char *recovery, const struct source *source, struct err *err);
+
 /* HOME/lock for the life of a daemon or of a change to the home; ERR_BUSY names who should be asked. */
 int home_lock(const char *home, int *ret_fd, struct err *err);
 
@@ -69,6 +74,7 @@ int home_unpack_conf(const char *home, const struct backup_file *files, uint32_t
 
 /* Parts of the identity folder, permissions checked. */
 int identity_seed_read(const char *folder, struct sign_key *ret, struct err *err);
+int identity_seed_read_file(const char *path, struct sign_key *ret, struct err *err);    /* another such file; anybody's mode */
 int identity_key_read(const char *folder, struct buf *ret_pem, struct err *err);
 
 #endif

@@ -85,12 +85,14 @@ int ctl_confirm(const struct ctl *c, const char *english, const char *chinese, s
 /* The commands; each fills err and returns its code, or 0. */
 int cmd_init(struct ctl *c, struct err *err);
 int cmd_join(struct ctl *c, struct err *err);
+int cmd_anchor(struct ctl *c, struct err *err);
 int cmd_policy_check(struct ctl *c, struct err *err);
 int cmd_policy_publish(struct ctl *c, struct err *err);
 int cmd_invite(struct ctl *c, struct err *err);
 int cmd_sync(struct ctl *c, struct err *err);
 int cmd_peers_revoke(struct ctl *c, struct err *err);
 int cmd_rejoin(struct ctl *c, struct err *err);
+int cmd_leave(struct ctl *c, struct err *err);
 int cmd_units_import(struct ctl *c, struct err *err);
 int cmd_proposals_accept(struct ctl *c, struct err *err);
 int cmd_proposals_reject(struct ctl *c, struct err *err);

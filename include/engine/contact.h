@@ -32,6 +32,8 @@ bool greeted(const struct engine *e, uint64_t child);
 void ungreet(struct engine *e, uint64_t child);
 /* The parent's signing key, as this node's own chain says; NULL at the top. */
 const uint8_t *parent_key(const struct engine *e);
+/* The keys that the top node of this node's chain had before, newest first; *ret_n of them. */
+const struct former *former_tops(const struct engine *e, uint64_t unit, uint32_t *ret_n);
 /* Errors of the machine, after which a whole transaction is void; the others speak of what came. */
 bool transient(int code);
 

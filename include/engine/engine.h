@@ -81,6 +81,11 @@ bool engine_renew_due(struct engine *e);
 bool engine_upload_only(struct engine *e);       /* the certificate has expired: feed and reconciliation wait for the renewal */
 int engine_renew_make(struct engine *e, struct buf *body, struct err *err);
 int engine_renew_take(struct engine *e, int http_status, struct slice answer, struct err *err);
+/* POST /v1/leave, when people asked for it and everything is settled; granted: by the answer, or by a word that this
+ * certificate is revoked already. */
+bool engine_leave_due(struct engine *e);
+int engine_leave_make(struct engine *e, struct buf *body, struct err *err);
+int engine_leave_take(struct engine *e, bool granted, struct err *err);
 const struct identity *engine_identity(struct engine *e);        /* the one in force; on the engine's thread */
 
 /* A reconciliation with the parent, POST /v1/reconcile, round by round; empty = nothing to ask now. */
@@ -97,6 +102,7 @@ int engine_push_answer(struct engine *e, const struct facts *peer, struct slice 
 int engine_round_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer,
                         struct err *err);
 int engine_renew_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err);
+int engine_leave_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err);
 bool engine_feed_ready(struct engine *e, uint64_t peer);
 /* Units for which engine_feed_ready may say otherwise than before, since the last call: their number, or more than
  * ENGINE_WOKEN where it may be any. */

@@ -82,7 +82,8 @@ struct engine {
 	/* hello and contact */
 	bool hello_due;
 	int64_t hello_ms;
-	int64_t renew_ms;                /* no renewal is asked for before */
+	bool reissue;                    /* the parent's key is another: this node's certificate is made anew */
+	int64_t renew_ms, leave_ms;      /* no renewal, no leave is asked for before */
 	bool want_sync;
 	struct rounds *rounds;           /* the reconciliation with the parent that is going on; NULL = none */
 	uint32_t rounds_wanted;          /* enum round_purpose, bits */

@@ -14,6 +14,7 @@ static char folder[64];
 int64_t clock_step;
 int64_t clock_ms = INT64_C(1764000000000);
 struct node county, town, village;
+struct sign_key recovery_key;
 bool loud;
 
 static int64_t tell_time(void *arg)
@@ -88,7 +89,6 @@ static void place_of(struct node *n, const char *file)
 
 static void make_root(struct node *n, uint64_t unit)
 {
-	struct sign_key recovery;
 	uint8_t serial[16] = { 0x81, (uint8_t)rand() };
 
 	memset(n, 0, sizeof *n);
@@ -96,9 +96,9 @@ static void make_root(struct node *n, uint64_t unit)
 	snprintf(n->id.line, sizeof n->id.line, LINE);
 	snprintf(n->id.name, sizeof n->id.name, "甘州区");
 	sign_key_new(&n->id.sign);
-	sign_key_new(&recovery);
+	sign_key_new(&recovery_key);
 	OK(chain_key_new(&n->id.tls_key_pem, e));
-	OK(chain_self_signed(buf_slice(&n->id.tls_key_pem), unit, LINE, n->id.name, n->id.sign.public_key, recovery.public_key,
+	OK(chain_self_signed(buf_slice(&n->id.tls_key_pem), unit, LINE, n->id.name, n->id.sign.public_key, recovery_key.public_key,
 	                     serial, clock_ms / 1000 - 86400, clock_ms / 1000 + 20 * INT64_C(365) * 86400, &n->id.chain_pem, e));
 	OK(chain_read(buf_slice(&n->id.chain_pem), NULL, &n->id.chain, e));
 	place_of(n, "county");

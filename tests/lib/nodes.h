@@ -38,6 +38,7 @@ struct node {
 extern int64_t clock_step;               /* ms that pass with every look at the clock */
 extern int64_t clock_ms;                 /* wall and steady clock of every node */
 extern size_t round_bytes;               /* of all rounds, both ways */
+extern struct sign_key recovery_key;     /* of the county */
 extern bool loud;                        /* events to standard error */
 extern struct node county, town, village;        /* made by nodes_begin: enrolled, policy `aid` active, at rest */
 

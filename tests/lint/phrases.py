@@ -17,7 +17,7 @@ ERRORS = ["daemon/ctl/main.c", "daemon/ctl/ctl.c", "daemon/ctl/cmd_report.c", "d
           "daemon/engine/report_segment.c", "daemon/engine/evidence.c", "daemon/core/unit.c",
           "daemon/core/box.c", "daemon/core/bundle.c", "daemon/engine/bundle.c", "daemon/engine/bundle_take.c"]
 EVENTS = ["daemon/engine/%s.c" % name for name in (
-    "bundle", "bundle_take", "command", "enrol", "heal", "install", "items", "merging", "outgoing", "push", "push_answer", "renew", "revoke", "run",
+    "bundle", "bundle_take", "command", "enrol", "heal", "install", "items", "leave", "merging", "outgoing", "push", "push_answer", "renew", "revoke", "run",
     "seal", "subtree")]
 
 

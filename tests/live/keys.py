@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Certificates over the years: they are renewed by themselves from half their life on, without a restart; past their
 end a node may only upload, is marked, and is served its renewal; the chains of those below follow.  A stolen machine is
-revoked, and another takes its place."""
+revoked, and another takes its place; one leaves in order.  The county's
+own key is replaced, and everybody follows."""
 import os
+import shutil
 import subprocess
 import sys
 
 from lib_hostile import context, identity, request, shift_clock
 from lib_tree import Checks, Node, Tree, wait
+from node import TERRACECTL          # noqa: E402
 
 YEAR = 365 * 86400
 FEED = "/v1/feed?after=0&hash=" + "0" * 64
@@ -47,16 +50,57 @@ def revoked(checks, t):
     wait(lambda: {p["unit"]: p["revoked"] for p in t.county.ask("peers")}[t.village.unit], "the county to hear of it")
     checks.check(not text, "the unit above the one that invited refuses, and hears of it")
     household(t.township, 4)
-    at_county(t, 4)
+    at_county(t, 5)
     checks.check(not t.township.ask("status")["children"], "the township writes for the village, and waits for nobody")
     t.village.stop()
     again = Node(t.folder, "again", t.village.unit, "village", t.township)
     t.nodes.append(again)
     again.enrol()
-    wait(lambda: again.has("household") and again.value("SELECT count(*) FROM household") == 4, "the new machine's rows")
+    wait(lambda: again.has("household") and again.value("SELECT count(*) FROM household") == 5, "the new machine's rows")
     household(again, 5)
-    at_county(t, 5)
+    at_county(t, 6)
     checks.check(True, "another machine is enrolled, heals, and writes")
+    household(again, 6)
+    again.ctl("leave", "--wait", "15")
+    checks.check(t.county.value("SELECT count(*) FROM household") == 7, "leave: what was written last is at the county first")
+    wait(lambda: {p["unit"]: p["revoked"] for p in t.township.ask("peers")}[again.unit], "the township to let it go")
+    again.stop()
+    again.start()
+    wait(lambda: "has left the tree" in again.ask("status")["upstream"].get("error", ""), "its status", 5)
+    checks.check(again.value("SELECT count(*) FROM household") == 7, "it has left, stays away, and keeps its data")
+
+
+def new_top(checks, t):
+    """The county's key is replaced: its recovery key vouches for the new one, and everybody follows, also one away."""
+    recovery = os.path.join(t.folder, "recovery.seed")
+    shutil.copy(os.path.join(t.county.home, "identity", "recovery.seed"), recovery)
+    former = serials(t.county)[0]
+    t.village.stop()
+    checks.check("in use" in refusal(t.county, "anchor", "--recovery", recovery), "anchor wants the daemon stopped")
+    t.county.stop()
+    checks.check("recovery key" in refusal(t.county, "anchor", "--recovery", os.path.join(t.township.home, "identity", "sign.seed")),
+                 "another key than the recovery key is refused")
+    checks.check("not the top" in refusal(t.village, "anchor", "--recovery", recovery), "so is a node that is not the top")
+    t.county.ctl("anchor", "--recovery", recovery)
+    checks.check(os.path.exists(os.path.join(t.county.home, "identity", "recovery.seed")), "a recovery key still there goes along")
+    checks.check("move it away" in refusal(t.county, "anchor", "--recovery", recovery), "the former keys are not written over")
+    t.county.start()
+    t.township.ctl("sync")
+    wait(lambda: serials(t.township)[1:] == serials(t.county) and serials(t.county)[0] != former, "the township to follow")
+    checks.check(True, "the township has a certificate of the county's new key")
+    household(t.village, 2)
+    t.village.start()
+    wait(lambda: serials(t.village)[2:] == serials(t.county), "the village to follow")
+    at_county(t, 2)
+    t.county.open().execute("UPDATE household SET poverty_cause='因残'")
+    wait(lambda: t.village.value("SELECT count(*) FROM household WHERE poverty_cause='因残'") == 2, "the feed under the new key")
+    for node in (t.county, t.township, t.village):
+        node.ctl("verify")
+    checks.check(True, "the village, away meanwhile, too; both ways go on, and what is kept verifies")
+
+
+def refusal(node, *words):
+    return subprocess.run([TERRACECTL, "--home", node.home, *words], stderr=subprocess.PIPE, text=True).stderr
 
 
 def main():
@@ -64,6 +108,7 @@ def main():
     with Tree() as t:
         household(t.village, 1)
         at_county(t, 1)
+        new_top(checks, t)
         before, below, process = serials(t.township), serials(t.village), t.township.process.pid
         later(t, int(1.2 * YEAR))
         wait(lambda: serials(t.township)[0] != before[0], "the township's renewal")
@@ -72,8 +117,8 @@ def main():
         wait(lambda: serials(t.village)[0] != below[0], "the village's renewal")
         wait(lambda: serials(t.village)[1:] == serials(t.township), "the village has the township's new certificate")
         checks.check(True, "the village's too, by its township's answer; it has the new chain above it")
-        household(t.village, 2)
-        at_county(t, 2)
+        household(t.village, 7)
+        at_county(t, 3)
         checks.check(t.township.process.poll() is None and t.township.process.pid == process, "no daemon was started anew")
         peers = {p["unit"]: p for p in t.county.ask("peers")}
         checks.check(peers[t.village.unit]["certificate_until"] > "20", "peers says until when certificates are good")
@@ -91,11 +136,11 @@ def main():
         checks.check(request(t.township.port, tls, "POST", "/v1/renew", b"\7")[0] == 400, "a renewal is served, its form judged")
         household(t.village, 3)
         t.village.start()
-        at_county(t, 3)
+        at_county(t, 4)
         wait(lambda: serials(t.village)[0] != old, "the renewal after the end")
         wait(lambda: not t.township.ask("status")["children"][0]["upload_only"], "the mark to go")
         t.county.open().execute("UPDATE household SET poverty_cause='因病'")
-        wait(lambda: t.village.value("SELECT count(*) FROM household WHERE poverty_cause='因病'") == 3, "the feed")
+        wait(lambda: t.village.value("SELECT count(*) FROM household WHERE poverty_cause='因病'") == 4, "the feed")
         checks.check(True, "back after the end it uploads, renews, and has its feed again")
         revoked(checks, t)
     checks.close()

@@ -10,8 +10,8 @@
 #include "engine/engine.h"
 
 struct engine {
-	_Atomic bool stop, ready, push_ready, hello_due, renew_due, upload_only;
-	_Atomic int renewals;
+	_Atomic bool stop, ready, push_ready, hello_due, renew_due, upload_only, leave_due;
+	_Atomic int renewals, leaves;
 	char feed_serial[41];            /* of the certificate that last asked for the feed; set before feed_answers */
 	_Atomic int ticks, hints, hellos, hello_answers, pushes, push_answers, feeds, feed_answers, commands, enrolls;
 	_Atomic int64_t tree_time;
@@ -157,6 +157,37 @@ int engine_renew_answer(struct engine *e, const struct facts *peer, struct slice
 	if (!slice_equal(body, slice_of("renew")))
 		return err_set(err, ERR_FORMAT, "renewal: malformed");
 	buf_put(answer, "renewed", 7);
+	return 0;
+}
+
+bool engine_leave_due(struct engine *e)
+{
+	return e->leave_due;
+}
+
+int engine_leave_make(struct engine *e, struct buf *body, struct err *err)
+{
+	(void)err;
+	e->leave_due = false;
+	buf_put(body, "leave", 5);
+	return 0;
+}
+
+int engine_leave_take(struct engine *e, bool granted, struct err *err)
+{
+	if (!granted)
+		return err_set(err, ERR_REFUSED, "leave: not granted");
+	e->leaves++;
+	return 0;
+}
+
+int engine_leave_answer(struct engine *e, const struct facts *peer, struct slice body, struct buf *answer, struct err *err)
+{
+	e->leaves++;
+	e->last_peer = peer->unit;
+	if (!slice_equal(body, slice_of("leave")))
+		return err_set(err, ERR_FORMAT, "leave: malformed");
+	buf_put(answer, "left", 4);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* Certificates over the years, on virtual clocks: renewal from half the life on, upload only past the end, a year of
- * grace, and the chains of those below; revocation. */
+ * grace, and the chains of those below; revocation, leaving, a new key at the top. */
 #include "nodes.h"
 
 #include <stdio.h>
@@ -204,7 +204,7 @@ static int order(struct node *n, const char *a, const char *b, const char *c, co
 	const char *const words[] = { a, b, c, d };
 	_cleanup_(json_release) json_t *ret = NULL;
 
-	return engine_command(n->engine, words, (uint32_t)(d != NULL ? 4 : c != NULL ? 3 : 2), "tester", &ret, say);
+	return engine_command(n->engine, words, d != NULL ? 4 : c != NULL ? 3 : b != NULL ? 2 : 1, "tester", &ret, say);
 }
 
 static int say_hello(struct node *child, struct node *parent, struct err *say)
@@ -351,12 +351,172 @@ static void test_false_revocation(void **state)
 	assert_int_equal(unit, U_VILLAGE);
 }
 
+/* ---- leaving */
+
+static int leave(struct node *child, struct node *parent, bool lost, struct err *say)
+{
+	_cleanup_(buf_release) struct buf body = { 0 }, answer = { 0 };
+	int rc;
+
+	OK(engine_leave_make(child->engine, &body, e));
+	rc = engine_leave_answer(parent->engine, facts(child), buf_slice(&body), &answer, say);
+	return rc != 0 || lost ? rc : engine_leave_take(child->engine, true, say);
+}
+
+static void test_leave(void **state)
+{
+	struct node third;
+	struct err say = { 0 };
+
+	(void)state;
+	join(&third, &town, U_VILLAGE_2, "third");
+	contact(&third, &town);
+	assert_int_equal(order(&county, "leave", NULL, NULL, NULL, &say), ERR_REFUSED);  /* the top */
+	assert_int_equal(order(&town, "leave", NULL, NULL, NULL, &say), ERR_REFUSED);    /* others would be cut off */
+	assert_false(engine_leave_due(third.engine));
+	sql(&third, "INSERT INTO aid VALUES('l1', '620702100002', '冯', 1, NULL)");
+	assert_int_equal(order(&third, "leave", NULL, NULL, NULL, &say), 0);
+	assert_false(engine_leave_due(third.engine));    /* it waits at least for what is sealed */
+	assert_int_equal(leave(&third, &town, false, &say), ERR_GAP);
+	contact(&third, &town);
+	clock_ms += 10000;
+	assert_false(engine_leave_due(third.engine));    /* applied, not settled */
+	contact(&town, &county);
+	contact(&third, &town);                          /* the county's word that it is settled */
+	clock_ms += 10000;
+	assert_true(engine_leave_due(third.engine));
+	assert_int_equal(leave(&third, &town, true, &say), 0);   /* its answer is lost: the next hello is refused */
+	assert_int_equal(say_hello(&third, &town, &say), ERR_CHAIN);
+	assert_non_null(strstr(say.text, "revoked"));
+	OK(engine_leave_take(third.engine, true, e));
+	assert_false(engine_leave_due(third.engine));
+	_cleanup_(buf_release) struct buf body = { 0 };
+	assert_int_equal(engine_hello_make(third.engine, &body, &say), ERR_GONE);
+	assert_int_equal(AMOUNT(&county, "l1"), 1);
+	assert_int_equal(ask(&town, "SELECT revoked FROM terrace_peer WHERE unit = 620702100002"), 1);
+	contact(&town, &county);
+	at_rest(&town, &county, "equal");
+	/* An invitation brings the same home back. */
+	struct node back;
+	close_node(&third);
+	join_with(&back, &town, U_VILLAGE_2, "third", &third);
+	contact(&back, &town);
+	assert_false(engine_leave_due(back.engine));
+	at_rest(&back, &town, "equal");
+	close_node(&back);
+	buf_release(&back.id.tls_key_pem);
+	buf_release(&back.id.chain_pem);
+	identity_release(&third.id);
+}
+
+/* ---- the top's keys */
+
+static const struct facts *top_of(const struct node *n)
+{
+	return &n->id.chain.at[n->id.chain.n - 1];
+}
+
+/* As terracectl anchor does it, the daemon stopped. */
+static void rotate(void)
+{
+	const uint8_t serial[16] = { (uint8_t)rand(), (uint8_t)rand(), 3 };
+	struct facts before = *top_of(&county);
+
+	close_node(&county);
+	sign_key_new(&county.id.sign);
+	buf_clear(&county.id.tls_key_pem);
+	buf_clear(&county.id.chain_pem);
+	OK(chain_key_new(&county.id.tls_key_pem, e));
+	OK(chain_anchor(buf_slice(&county.id.tls_key_pem), &before, county.id.sign.public_key, &recovery_key, serial, tree_s() - 86400,
+	                tree_s() + 20 * INT64_C(365) * 86400, &county.id.chain_pem, e));
+	OK(chain_read(buf_slice(&county.id.chain_pem), NULL, &county.id.chain, e));
+	assert_true(county.id.chain.at[0].anchored);
+	open_node(&county);
+}
+
+static void follow(struct node *child)
+{
+	hello(child, &county, NULL);
+	assert_true(engine_renew_due(child->engine));
+	assert_true(engine_upload_only(child->engine));
+	assert_int_equal(renew(child, &county), 0);
+	assert_false(engine_upload_only(child->engine));
+	assert_true(digest_equal(&top_of(child)->pin, &top_of(&county)->pin));
+}
+
+static void test_anchor(void **state)
+{
+	const uint8_t serial[16] = { 9 };
+	_cleanup_(buf_release) struct buf pem = { 0 };
+	struct digest first = top_of(&county)->pin;
+	struct facts known = *top_of(&county);
+	struct sign_key other;
+	struct node second;
+	struct chain c;
+	struct err say = { 0 };
+
+	(void)state;
+	close_node(&village);
+	identity_release(&village.id);
+	join(&village, &town, U_VILLAGE, "village-4");
+	everybody();
+	/* Another key than the recovery key: refused, and not followed where somebody signs it all the same. */
+	sign_key_new(&other);
+	assert_int_equal(chain_anchor(buf_slice(&village.id.tls_key_pem), &known, other.public_key, &other, serial, 0, 1, &pem, &say),
+	                 ERR_REFUSED);
+	memcpy(known.recovery_public, other.public_key, sizeof known.recovery_public);
+	OK(chain_anchor(buf_slice(&village.id.tls_key_pem), &known, other.public_key, &other, serial, 0, 1, &pem, e));
+	OK(chain_read(buf_slice(&pem), NULL, &c, e));
+	assert_false(chain_follows(top_of(&county), &c.at[0]));
+	assert_int_equal(renew_follow(town.engine, buf_slice(&pem), &say), ERR_CHAIN);
+	assert_false(engine_upload_only(town.engine));
+	/* Twice, while the village is away. */
+	sql(&village, "INSERT INTO aid VALUES('t1', '620702100001', '蒋', 1, NULL)");
+	seal(&village);
+	rotate();
+	follow(&town);
+	contact(&town, &county);
+	struct facts middle = *top_of(&county);
+	rotate();
+	follow(&town);
+	contact(&town, &county);
+	assert_true(chain_follows(&middle, top_of(&county)));
+	assert_false(chain_follows(top_of(&county), &middle));   /* a key that was replaced does not come back */
+	assert_true(digest_equal(&top_of(&village)->pin, &first));
+	hello(&village, &town, NULL);
+	everybody();
+	assert_true(digest_equal(&top_of(&village)->pin, &top_of(&county)->pin));
+	assert_int_equal(AMOUNT(&county, "t1"), 1);
+	sql(&county, "UPDATE aid SET checked = 7 WHERE id = 't1'");
+	seal(&county);
+	everybody();
+	assert_int_equal(ask(&village, "SELECT checked FROM aid WHERE id = 't1'"), 7);
+	at_rest(&village, &town, "equal");
+	at_rest(&town, &county, "equal");
+	/* Who comes later takes what the top signed with its first key. */
+	join(&second, &county, U_TOWN_2, "town-2");
+	contact(&second, &county);
+	assert_int_equal(ask(&second, "SELECT count(*) FROM terrace_policy WHERE state = 'active'"), 1);
+	at_rest(&second, &county, "equal");
+	/* Renewed by its own parent, the village stays under the new top. */
+	days(NODE_DAYS / 2 + 1);
+	contact(&town, &county);
+	assert_int_equal(renew(&town, &county), 0);
+	hello(&village, &town, NULL);
+	assert_int_equal(renew(&village, &town), 0);
+	everybody();
+	assert_int_equal(village.id.chain.n, 3);
+	close_node(&second);
+	identity_release(&second.id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half_life), cmocka_unit_test(test_lost), cmocka_unit_test(test_chains_below),
 		cmocka_unit_test(test_village_away), cmocka_unit_test(test_false_answers), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_revoke), cmocka_unit_test(test_behind), cmocka_unit_test(test_false_revocation),
+		cmocka_unit_test(test_leave), cmocka_unit_test(test_anchor),
 	};
 
 	return cmocka_run_group_tests(tests, nodes_begin, nodes_end);

@@ -162,6 +162,12 @@ def feed(r):
     return out
 
 
+@whole
+def leave(r):
+    form(r)
+    return {"outbox": [r.varint(), head(r)]}
+
+
 def units(r, most):
     out = []
     for _ in range(r.varint(most)):
