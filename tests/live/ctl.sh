@@ -278,7 +278,7 @@ gives 0 "terrace:1:" --home "$dir/alone" invite 532999101201
 stop_daemon
 daemon=$county
 json peers -- 'j == []'
-gives 2 "" peers revoke 532999101000
+gives 4 "" peers revoke 532999101000
 
 # ---- a parent that is not there, an invitation that is mistyped
 gives 5 "" --home "$dir/town" join terrace:1:AAAA

@@ -80,6 +80,7 @@ class Hostile:
     def __init__(self, node, parent):
         self.node, self.parent, self.unit = node, parent, int(node.unit)
         self.tls = context(*identity(node.home))
+        self.hellos, self.answered = 1 << 40, 0              # more than the honest daemon has said
         with open(os.path.join(node.home, "identity", "sign.seed"), encoding="ascii") as f:
             self.seed = bytes.fromhex(f.read().strip())
         self.load()
@@ -163,19 +164,24 @@ class Hostile:
     def hello_body(self, flags=0, met=None, status=True, seq=None, needs=b"\0", certificates=b"\0"):
         w = encode
         seq = self.acked if seq is None else seq
-        out = b"\1" + w.varint(flags) + b"\0\0" + w.varint(1) + w.varint(1) + w.signed(0)
+        self.hellos += 1
+        out = b"\1" + w.varint(flags) + w.varint(self.hellos) + w.varint(self.answered) + w.varint(1) + w.varint(1) + w.signed(0)
         out += w.marks(met if met is not None else self.marks(self.tick)) + w.u32(self.epoch) + w.varint(self.tick) + b"\0"
         out += w.varint(seq) + self.head + w.varint(self.acked) + self.head
         out += w.varint(self.position) + self.position_hash + w.varint(self.built) + w.varint(self.fed) + self.fed_hash
         out += w.varint(0) + w.u64(self.list) + b"\0\0" + b"\0\0\0\0" + b"\0" + needs + certificates
         own = (b"\1" + w.varint(self.unit) + w.text(self.node.name) + b"\0\0" + w.u32(self.epoch) + b"\0" * 5 + b"\0" +
                b"\0" * 5 + b"\0\0" + b"\0")
-        return out + (w.varint(1) + w.slice_(own) if status else b"\0")
+        return out + (w.varint(1) + w.slice_(own) if status else b"\0") + b"\0" * 32
 
     def hello(self, **more):
         """(HTTP status, the answer or the error's JSON)"""
         status, body, _ = self.ask("POST", "/v1/hello", self.hello_body(**more))
-        return status, link.hello_answer(body) if status == 200 else json.loads(body or b"{}")
+        if status != 200:
+            return status, json.loads(body or b"{}")
+        a = link.hello_answer(body)
+        self.answered = a["number"]
+        return status, a
 
     def heal(self):
         """Hello, and again with a heal where the parent orders it; afterwards pushes are taken."""
