@@ -262,6 +262,9 @@ const struct phrase phrases_errors[] = {
 	  "不是 UTF-8；若由中文表格软件保存，请加 --encoding gb18030" },
 	{ "not GB18030", "不是 GB18030 编码" },
 	/* backup and restore */
+	{ "a passphrase's cost of %u passes over %u KiB is not possible", "口令参数（{1} 次，{2} KiB）不可用" },
+	{ "the passphrase needs %u MiB of memory, which are not free", "口令运算需要 {1} MiB 内存，目前不足" },
+	{ "a box of %zu bytes: out of memory", "加密数据 {1} 字节：内存不足" },
 	{ "%s is written faster than it can be copied; give the command again at a quiet time, or set it to WAL mode",
 	  "{1} 写入太频繁，无法复制；请在空闲时重试，或改为 WAL 模式" },
 	{ "%s is open in another program; end it, then give the command again", "{1} 正被其他程序打开；请先退出该程序再执行" },
